@@ -1,0 +1,25 @@
+"""Make a text-to-image diffusion model forget many concepts, and forget right.
+
+Notation (rows are samples; the papers' column matrices are our transposes):
+
+    targets    C   (m, d)       features of concepts to forget, last content token
+    anchors    C*  (m, d)       what replaces them
+    contexts   c_{k,t}, ñ_t     paired positions of target and replacement
+    retained   R   (r, d)       concepts to keep
+    null       e₀  (d,)         position 1 of the empty prompt
+    gram       S   (d, d)       Σ c cᵀ over all contexts of the targets
+    cross      X   (d, d)       Σ ñ cᵀ; a layer's right-hand side is W₀X
+    basis      U   (d, k)       orthonormal basis of the targets, Π = UUᵀ
+    weight     W₀  (d_out, d)   one cross-attention to_k or to_v; edited: W
+    gate       m   (d_out,)     how much a row knows the targets, in [0, 1]
+    ridge λ, alignment μ, erase_scale η, retain_scale ρ
+    drift                       ‖W − W₀‖ / ‖W₀‖
+"""
+
+from scapre.backbones import load_pipeline
+from scapre.concepts import ConceptError, read_concepts
+from scapre.editing import erase, methods
+from scapre.emoji import load_emoji
+from scapre.patch import Patch, PatchError
+
+__all__ = ["ConceptError", "Patch", "PatchError", "erase", "load_emoji", "load_pipeline", "methods", "read_concepts"]

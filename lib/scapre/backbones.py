@@ -1,0 +1,59 @@
+"""Load a Stable Diffusion pipeline; the only ``from_pretrained`` outside training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from scapre.paths import repository
+
+
+def load_pipeline(model: str | Path = "data/models/emoji-sd", *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+    """Load any diffusers text-to-image pipeline from safetensors.
+
+    Args:
+        model: a diffusers folder (relative ones are also looked up from the repository
+            root, so that a notebook may run anywhere) or a hub id.
+        device: where the pipeline goes.
+        dtype: floating type of its weights.
+
+    Returns:
+        the pipeline, without progress bars.
+
+    Raises:
+        FileNotFoundError: a local folder is missing or incomplete.
+        ValueError: a file is damaged, or ``dtype`` is not a floating type.
+    """
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
+    place = _local(model)
+    if place is not None and not (place / "model_index.json").is_file():
+        raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
+    try:
+        # strict: a pickle is never read in place of a missing safetensors file
+        pipe = DiffusionPipeline.from_pretrained(
+            str(place or model), torch_dtype=dtype, use_safetensors=True, local_files_only=place is not None
+        )
+    except OSError as error:
+        raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}") from error
+    except Exception as error:
+        raise ValueError(f"{model} is damaged and cannot be loaded: {error}") from error
+    for name, parameter in pipe.unet.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(f"{model}: weight {name} of the UNet holds NaN or infinity; restore the model")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+def _local(model: str | Path) -> Path | None:
+    """Find a folder; None means a hub id."""
+    given = Path(model)
+    for place in (given, repository() / given):
+        if place.is_dir():
+            return place
+    if given.is_absolute() or str(model).count("/") != 1:
+        raise FileNotFoundError(f"there is no model folder {model}; give a diffusers folder or a hub id owner/name")
+    return None

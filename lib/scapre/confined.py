@@ -1,0 +1,115 @@
+"""Our formulation: ScaPre confined to the rows that know the concepts (reference section 7)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scapre.bures import row_step
+from scapre.information import gaussian_information, soft_mask
+from scapre.linalg import generalised_eigh
+from scapre.solution import Solution, Solver, condition_number
+from scapre.statistics import ConceptStatistics
+
+
+def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
+    """Give each target the nearest concept that must stay, else the empty prompt.
+
+    Args:
+        targets: C, ``(m, d)``.
+        retained: R, ``(r, d)``; r = 0 is legal.
+        null: e₀, ``(d,)``.
+
+    Returns:
+        ``(m, d)``: the retained feature of largest cosine with each target.
+    """
+    if len(retained) == 0:
+        return null.expand_as(targets)
+    unit = torch.nn.functional.normalize
+    return retained[(unit(targets, dim=1) @ unit(retained, dim=1).T).argmax(1)]
+
+
+def confined_gate(weight: Tensor, targets: Tensor, neutrals: Tensor, noise_sigma: float, power: float) -> Tensor:
+    """m_i = max_k of the soft mask of exact Gaussian information.
+
+    Args:
+        weight: W₀, ``(d_out, d)``.
+        targets: C, ``(m, d)``.
+        neutrals: the y = 0 input of each target, ``(m, d)``.
+        noise_sigma: σ, as a fraction of the root mean square norm of the targets per dimension.
+        power: p; 0 opens every row.
+
+    Returns:
+        m, ``(d_out,)`` in [0, 1].
+    """
+    positive, negative = targets @ weight.T, neutrals @ weight.T
+    sigma = noise_sigma * targets.square().mean().sqrt()
+    spread = (sigma * weight.norm(dim=1)).clamp(min=torch.finfo(weight.dtype).tiny)
+    information = gaussian_information(positive, negative, spread.expand_as(positive), (positive + negative) / 2)
+    return soft_mask(information, power).amax(0)
+
+
+def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor, scale: float) -> Tensor:
+    """Solve every row of the confined objective with one shared eigenbasis.
+
+        min_w λ‖w − w₀‖² + ρ Σ_r ((w − w₀)·r)² + η m_i Σ_t (w·c_t − w₀·ñ_t)²
+
+    For B = λI + ρRᵀR and SV = BV diag(θ), VᵀBV = I, the change is
+    δ_i = V diag(η m_i / (1 + η m_i θ)) Vᵀ (X − S)ᵀ w₀_i, X = Σ ñ cᵀ; m_i = 0 gives δ_i = 0.
+
+    Args:
+        weight: W₀, ``(d_out, d)``.
+        gate: m, ``(d_out,)``, ≥ 0.
+        basis: θ ``(d,)`` and V ``(d, d)``.
+        pull: (X − S) V, ``(d, d)``.
+        scale: η.
+    """
+    values, vectors = basis
+    strength = scale * gate[:, None]
+    return weight + (weight @ pull * (strength / (1 + strength * values))) @ vectors.T
+
+
+def confined_solver(
+    statistics: ConceptStatistics,
+    *,
+    ridge: float,
+    erase_scale: float,
+    retain_scale: float,
+    p: float,
+    noise_sigma: float,
+    use_mask: bool,
+    bures_iters: int,
+    alignment: float,
+) -> Solver:
+    """Erase in gated rows only, keep retained contexts, align lengths and directions.
+
+    Rows whose gate is exactly zero stay bit-identical.
+
+    Args:
+        ridge: λ > 0.
+        erase_scale: η.
+        retain_scale: ρ on the retained contexts.
+        p: power of the soft mask.
+        noise_sigma: σ relative to the size of the target features.
+        use_mask: False opens every row.
+        bures_iters: repetitions of the row step; 0 leaves it out.
+        alignment: μ of the row step.
+    """
+    eye = torch.eye(statistics.width, dtype=torch.float64, device=statistics.targets.device)
+    base = ridge * eye + retain_scale * statistics.kept_gram
+    basis = generalised_eigh(statistics.gram, base)
+    pull = (statistics.cross - statistics.gram) @ basis[1]
+    targets = statistics.targets
+    neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
+    facts = {"condition": condition_number(base + erase_scale * statistics.gram), "alignment": alignment}
+
+    def solve(original: Tensor) -> Solution:
+        gate = torch.ones(len(original), dtype=original.dtype, device=original.device)
+        if use_mask:
+            gate = confined_gate(original, targets, neutrals, noise_sigma, p)
+        weight = solve_confined(original, gate, basis, pull, erase_scale)
+        weight = row_step(weight, original, ridge, alignment, bures_iters)
+        weight = torch.where(gate[:, None] > 0, weight, original)
+        return Solution(weight, facts | {"open": float((gate > 0.5).double().mean())})
+
+    return solve

@@ -1,0 +1,89 @@
+"""Prompts → text features; the sole home of the rules about token positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Hidden states of prompts: ``hidden (m, T, d)`` and ``last (m,)``, the last content token.
+
+    ``last`` of an empty prompt is 0, the start token, as in the released code.
+    """
+
+    hidden: Tensor
+    last: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """c_k: the feature at the last content token, ``(m, d)``."""
+        return self.hidden[torch.arange(len(self.last), device=self.hidden.device), self.last]
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Paired positions of targets and replacements, zero beyond each target's length.
+
+    ``targets (m, L, d)``; ``anchors (a, L, d)``; ``anchor_of (m,)`` names the anchor of a target.
+    """
+
+    targets: Tensor
+    anchors: Tensor
+    anchor_of: Tensor
+
+
+@torch.no_grad()
+def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool = False) -> Encoded:
+    """Encode every prompt once, as the pipeline itself would.
+
+    Args:
+        pipe: has ``text_encoder``, ``tokenizer`` and ``device``.
+        prompts: m sentences; longer ones than the model reads are cut, as in diffusers.
+
+    Returns:
+        float32 hidden states on the pipeline's device.
+    """
+    tokenizer, encoder = pipe.tokenizer, pipe.text_encoder
+    length = tokenizer.model_max_length
+    hidden, last = [], []
+    starts = range(0, len(prompts), batch)
+    for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
+        words = list(prompts[start : start + batch])
+        tokens = tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        mask = None
+        if getattr(encoder.config, "use_attention_mask", False):
+            mask = tokens.attention_mask.to(pipe.device)
+        hidden.append(encoder(tokens.input_ids.to(pipe.device), attention_mask=mask).last_hidden_state.float())
+        last.append(tokens.attention_mask.sum(1) - 2)
+    return Encoded(torch.cat(hidden), torch.cat(last).to(pipe.device))
+
+
+def null_feature(pipe: Any) -> Tensor:
+    """e₀: the feature at position 1 of the empty prompt, ``(d,)``."""
+    return encode(pipe, [""]).hidden[0, 1]
+
+
+def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
+    """Pair positions of targets and replacements, last content token first.
+
+    With f the larger of the two last positions, the target gives positions
+    f_o … T−1−(f−f_o) and the replacement f_n … T−1−(f−f_n): equally many.
+    """
+    length = targets.hidden.shape[1]
+    step = torch.arange(length, device=targets.hidden.device)
+
+    def shift(encoded: Encoded) -> Tensor:
+        place = (encoded.last[:, None] + step).clamp(max=length - 1)
+        return torch.gather(encoded.hidden, 1, place[..., None].expand_as(encoded.hidden))
+
+    count = length - torch.maximum(targets.last, anchors.last[anchor_of])
+    longest = int(count.max())
+    paired = shift(targets) * (step < count[:, None])[..., None]
+    return Contexts(paired[:, :longest], shift(anchors)[:, :longest], anchor_of)

@@ -1,0 +1,81 @@
+"""Dense linear algebra the method is written in. Rows are samples; float64 inside."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def orthonormal_basis(rows: Tensor) -> Tensor:
+    """Span the rows of a matrix by orthonormal columns.
+
+    Args:
+        rows: C, ``(m, d)``; collinear and zero rows are legal.
+
+    Returns:
+        U, ``(d, k)`` with UᵀU = I and k the numerical rank (tolerance max(m, d)·eps·σ₁).
+
+    >>> orthonormal_basis(torch.tensor([[2.0, 0.0], [4.0, 0.0]])).abs()
+    tensor([[1.],
+            [0.]])
+    """
+    if rows.numel() == 0:
+        return rows.new_zeros(rows.shape[1], 0)
+    _, values, right = torch.linalg.svd(rows, full_matrices=False)
+    tolerance = max(rows.shape) * torch.finfo(rows.dtype).eps * values[0]
+    return right[values > tolerance].T.contiguous()
+
+
+def lower_median(values: Tensor, dim: int = -1) -> Tensor:
+    """Return the lower of the two middle values along ``dim``: entry (N − 1) // 2 in order.
+
+    >>> lower_median(torch.tensor([4.0, 1.0, 3.0, 2.0])).item()
+    2.0
+    """
+    return values.median(dim).values
+
+
+def solve_rows(base: Tensor, strength: Tensor, basis: Tensor, right: Tensor) -> Tensor:
+    """Solve one symmetric system per row that differ by a multiple of one projector.
+
+        (G + s_i UUᵀ) w_i = b_i
+
+    With K = UᵀG⁻¹U = E diag(κ) Eᵀ and P = G⁻¹UE (Woodbury),
+    w_i = G⁻¹b_i − P diag(s_i / (1 + s_i κ)) Pᵀb_i, so one Cholesky factor and one
+    k×k eigenproblem serve every row.
+
+    Args:
+        base: G, ``(d, d)`` symmetric positive definite.
+        strength: s, ``(rows,)``, ≥ 0.
+        basis: U, ``(d, k)`` with orthonormal columns.
+        right: b, ``(rows, d)``.
+
+    Returns:
+        w, ``(rows, d)``.
+    """
+    factor = torch.linalg.cholesky(base)
+    solution = torch.cholesky_solve(right.T, factor).T
+    if basis.shape[1] == 0:
+        return solution
+    spread = torch.cholesky_solve(basis, factor)
+    values, vectors = torch.linalg.eigh(basis.T @ spread)
+    spread = spread @ vectors
+    weight = strength[:, None] / (1 + strength[:, None] * values)
+    return solution - ((right @ spread) * weight) @ spread.T
+
+
+def generalised_eigh(matrix: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+    """Diagonalise S against B: SV = BV diag(θ) with VᵀBV = I.
+
+    Args:
+        matrix: S, ``(d, d)`` symmetric positive semi-definite.
+        base: B, ``(d, d)`` symmetric positive definite.
+
+    Returns:
+        θ ``(d,)`` ascending, clamped at zero (round-off may leave −1e-17), and V ``(d, d)``.
+    """
+    factor = torch.linalg.cholesky(base)
+    half = torch.linalg.solve_triangular(factor, matrix, upper=False)
+    white = torch.linalg.solve_triangular(factor, half.T, upper=False)
+    values, vectors = torch.linalg.eigh((white + white.T) / 2)
+    return values.clamp(min=0), torch.linalg.solve_triangular(factor.T, vectors, upper=True)

@@ -1,0 +1,50 @@
+"""What every solver returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from scapre.statistics import ConceptStatistics
+
+#: a solver of one prompt set: original weight (d_out, d) in float64 → its edit
+Solver = Callable[[Tensor], "Solution"]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An edited weight ``(d_out, d)`` and what the solver knows about it."""
+
+    weight: Tensor
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+def diagnose(original: Tensor, solution: Solution, statistics: ConceptStatistics) -> dict[str, float]:
+    """Describe an edit in relative numbers.
+
+    drift = ‖W − W₀‖ / ‖W₀‖; residual = ‖W Cᵀ − W₀ C*ᵀ‖ / ‖W₀ Cᵀ − W₀ C*ᵀ‖ (1: nothing
+    forgotten, 0: targets answer exactly as their anchors); retained drift =
+    ‖(W − W₀) Rᵀ‖ / ‖W₀ Rᵀ‖.
+    """
+    change = solution.weight - original
+    goal = original @ (statistics.targets - statistics.anchors).T
+    facts = {
+        "drift": _ratio(change, original),
+        "residual": _ratio(goal + change @ statistics.targets.T, goal),
+    }
+    if len(statistics.retained):
+        facts["retained_drift"] = _ratio(change @ statistics.retained.T, original @ statistics.retained.T)
+    return facts | solution.facts
+
+
+def _ratio(part: Tensor, whole: Tensor) -> float:
+    return float(part.norm() / whole.norm().clamp(min=torch.finfo(whole.dtype).tiny))
+
+
+def condition_number(matrix: Tensor) -> float:
+    """κ = σ_max / σ_min of a symmetric positive definite matrix."""
+    values = torch.linalg.eigvalsh(matrix)
+    return float(values[-1] / values[0].clamp(min=torch.finfo(values.dtype).tiny))

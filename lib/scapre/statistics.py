@@ -1,0 +1,72 @@
+"""What an edit needs to know of its concepts: moments that no layer enters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from scapre.embeddings import Contexts
+
+CHUNK = 256  # concepts a product: bounds memory, changes nothing else
+
+
+@dataclass(frozen=True)
+class ConceptStatistics:
+    """Features of targets, anchors and retained concepts, and their second moments.
+
+    Features are float64, contexts float32 (there may be millions of them); every moment
+    is accumulated in float64.
+
+    Attributes:
+        targets: C, ``(m, d)``, features at the last content token.
+        anchors: C*, ``(m, d)``, the same of each target's replacement.
+        contexts: paired positions from the last content token on.
+        retained: R, ``(r, d)``, last content token.
+        kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
+        null: e₀, ``(d,)``.
+    """
+
+    targets: Tensor
+    anchors: Tensor
+    contexts: Contexts
+    retained: Tensor
+    kept: Tensor
+    null: Tensor
+
+    @property
+    def width(self) -> int:
+        """d, the width of the text features."""
+        return self.targets.shape[1]
+
+    @cached_property
+    def gram(self) -> Tensor:
+        """S = Σ_k Σ_t c_{k,t} c_{k,t}ᵀ, ``(d, d)`` float64 (Eq. 4)."""
+        return second_moment(self.contexts.targets)
+
+    @cached_property
+    def kept_gram(self) -> Tensor:
+        """Σ_r Σ_t r_t r_tᵀ over the retained concepts, ``(d, d)`` float64; zero without any."""
+        return second_moment(self.kept)
+
+    @cached_property
+    def cross(self) -> Tensor:
+        """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
+        total = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.targets.device)
+        for a, anchor in enumerate(self.contexts.anchors):
+            # All targets of one replacement share it, so their contexts are added up first.
+            chosen = self.contexts.targets[self.contexts.anchor_of == a]
+            total += anchor.double().T @ chosen.sum(0, dtype=torch.float64)
+        return total
+
+
+def second_moment(contexts: Tensor) -> Tensor:
+    """Sum the outer products of all rows of ``(m, L, d)`` in float64, chunk by chunk."""
+    d = contexts.shape[-1]
+    total = torch.zeros(d, d, dtype=torch.float64, device=contexts.device)
+    for chunk in contexts.split(CHUNK):
+        rows = chunk.reshape(-1, d).double()
+        total += rows.T @ rows
+    return total
