@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from scapre.paths import judge_folder
@@ -56,3 +59,94 @@ class ImageTower(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` → unit vectors ``(B, dim)``."""
         return nn.functional.normalize(self.project(self.trunk(images)), dim=-1)
+
+
+class Captioner(nn.Module):
+    """The contrastive pair as a judge: how well does a picture fit a sentence?"""
+
+    def __init__(self, width: int, dim: int = 256) -> None:
+        super().__init__()
+        self.image, self.project = ImageTower(dim), nn.Linear(width, dim)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 ``(N, H, W, 3)`` → float ``(N, 3, H, W)`` in [−1, 1].
+
+    Raises:
+        ValueError: the pictures are not uint8 of that shape.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"pictures must be uint8 (N, H, W, 3), got {images.dtype} {tuple(images.shape)}")
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The shipped judges with the names they know."""
+
+    judge: Judge
+    captioner: Captioner
+    objects: list[str]
+    styles: list[str]
+
+    @torch.no_grad()
+    def verdicts(self, images: Tensor) -> pd.DataFrame:
+        """Name the object and the style of uint8 pictures ``(N, H, W, 3)``, with probabilities."""
+        rows = []
+        for batch in images.split(256):
+            what, how = (logits.softmax(1).max(1) for logits in self.judge(to_unit(batch)))
+            rows += list(zip(what.indices.tolist(), what.values.tolist(), how.indices.tolist(), strict=True))
+        table = pd.DataFrame(rows, columns=["object", "confidence", "style"])
+        table["object"] = [self.objects[i] for i in table["object"]]
+        table["style"] = [self.styles[i] for i in table["style"]]
+        return table
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Penultimate features ``(N, 160)``: the space FID is measured in."""
+        return torch.cat([self.judge.trunk(to_unit(batch)) for batch in images.split(256)])
+
+    @torch.no_grad()
+    def clip_scores(self, images: Tensor, sentences: Tensor) -> Tensor:
+        """100 · max(0, cosine) of pictures and sentence features at EOS ``(N, d)``: ``(N,)``."""
+        seen = torch.cat([self.captioner.image(to_unit(batch)) for batch in images.split(256)])
+        said = nn.functional.normalize(self.captioner.project(sentences), dim=-1)
+        return 100 * (seen * said).sum(-1).clamp(min=0)
+
+
+def save_judges(judges: Judges, folder: Path) -> None:
+    """Write the judges as float16 safetensors, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {"objects": json.dumps(judges.objects), "styles": json.dumps(judges.styles)}
+    for name, module in (("judge", judges.judge), ("captioner", judges.captioner)):
+        state = {k: v.half() if v.is_floating_point() else v for k, v in module.state_dict().items()}
+        partial = folder / f"{name}.partial"
+        save_file({k: v.contiguous() for k, v in state.items()}, partial, names)
+        partial.replace(folder / f"{name}.safetensors")
+
+
+def load_judges(folder: Path | None = None) -> Judges:
+    """Read the shipped judges.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is truncated or of another shape.
+    """
+    folder = folder or judge_folder()
+    states = {}
+    for name in ("judge", "captioner"):
+        path = folder / f"{name}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; restore it with git or run `scapre train judges`")
+        try:
+            with safe_open(path, "pt") as stored:
+                names = stored.metadata()
+                states[name] = {k: stored.get_tensor(k) for k in stored.keys()}
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged ({error}); restore it with git") from error
+    objects, styles = json.loads(names["objects"]), json.loads(names["styles"])
+    judge = Judge(len(objects), len(styles))
+    captioner = Captioner(states["captioner"]["project.weight"].shape[1])
+    judge.load_state_dict(states["judge"])
+    captioner.load_state_dict(states["captioner"])
+    return Judges(judge.eval(), captioner.eval(), objects, styles)

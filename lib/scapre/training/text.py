@@ -15,13 +15,15 @@ from scapre.training.augment import jitter
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train
 
-SCHEDULE = Schedule(steps=1300, lr=1e-3, warmup=100, ema=0.99, save_every=300, weight_decay=0.02)
+SCHEDULE = Schedule(steps=1100, lr=1e-3, warmup=100, ema=0.99, save_every=300, weight_decay=0.02)
 CONCEPTS, LENGTH, DIM = 80, 16, 256
 #: how well "a flat dog" fits a dog of another style: the object comes first, as in CLIP. With 0
 #: the style fills half of a sentence's feature, and an edit of bare names spills over all sentences.
 OTHER_STYLE = 0.1
-#: weight of the log participation ratio
-SPREAD = 0.15
+#: weight of the log participation ratio, and of the cosine between two sentences on one concept
+SPREAD, AGREE = 0.2, 0.3
+#: mean cosine and norm of the concept features after ``recentre``
+COSINE, NORM = 0.3, 20.0
 
 
 class Pair(nn.Module):
@@ -73,8 +75,9 @@ def train_text(
     Targets are soft: a caption matches every picture of its concept, and other styles
     less when it names one. The caption is pooled at EOS, at the last
     content token or at a padding position at random, so that no position becomes
-    a shortcut; a small bonus on the log participation ratio of the content tokens
-    keeps them from collapsing onto few directions.
+    a shortcut; two sentences on one concept are drawn together, so that an edit of one reaches
+    the other; a small bonus on the log participation ratio of the concepts keeps them
+    from collapsing onto few directions.
 
     Args:
         images: ``(concepts · styles, 3, 32, 32)`` in [−1, 1], style fastest.
@@ -86,9 +89,8 @@ def train_text(
 
     def step(number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         concept = torch.randperm(concepts, generator=generator)[:CONCEPTS].repeat(2)
-        first = torch.randint(styles, (CONCEPTS,), generator=generator)
-        second = (first + torch.randint(1, styles, (CONCEPTS,), generator=generator)) % styles
-        style = torch.cat([first, second])
+        one = torch.randint(styles, (CONCEPTS,), generator=generator)
+        style = torch.cat([one, (one + torch.randint(1, styles, (CONCEPTS,), generator=generator)) % styles])
         styled = torch.rand(len(style), generator=generator) < 0.6
         words = [
             vocabulary.caption(int(c), int(s) if named else None, generator)
@@ -100,19 +102,49 @@ def train_text(
         with torch.autocast("cpu", torch.bfloat16):
             hidden = pair.text(ids).last_hidden_state.float()
             where = _pooling_positions(ids, tokenizer.eos_token_id, generator)
-            caption = F.normalize(pair.project(hidden[torch.arange(len(ids)), where]).float(), dim=-1)
+            pooled = hidden[torch.arange(len(ids)), where]
+            caption = F.normalize(pair.project(pooled).float(), dim=-1)
             seen = jitter(images[concept * styles + style], generator, shift=0.08, turn=0.1, colour=0.1)
             picture = pair.image(seen).float()
         logits = pair.scale.exp().clamp(max=50) * picture @ caption.T
         contrast = -(match / match.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
         contrast = contrast - (match / match.sum(0) * logits.log_softmax(0)).sum(0).mean()
-        content = (ids == tokenizer.eos_token_id).int().argmax(1) - 1
-        spread = participation_ratio(hidden[torch.arange(len(ids)), content])
+        first, second = pooled.chunk(2)
+        agree = F.cosine_similarity(first, second, dim=-1).mean()
+        spread = participation_ratio((first + second) / 2)
         right = (match.gather(1, logits.argmax(1, keepdim=True)) > 0).float().mean()
-        return contrast / 2 - SPREAD * spread.log(), {"spread": spread.item(), "right": right.item()}
+        loss = contrast / 2 - SPREAD * spread.log() + AGREE * (1 - agree)
+        return loss, {"spread": spread.item(), "agree": agree.item(), "right": right.item()}
 
     train(pair, step, schedule, folder)
+    recentre(pair, tokenizer, [names[0] for names in vocabulary.concepts])
     return tokenizer, pair
+
+
+@torch.no_grad()
+def recentre(pair: Pair, tokenizer: CLIPTokenizer, names: list[str], cosine: float = COSINE) -> None:
+    """Take most of what all concepts share out of the features: h → s (h − μ').
+
+    Drawing sentences together leaves one large common vector, which an edit of any
+    concept would disturb for all. μ' is the part of the mean feature whose removal
+    leaves ``cosine`` between concepts on average, and s gives features the norm
+    ``NORM``; the last layer norm absorbs both, the projection the inverse, so the pair
+    judges exactly as before.
+    """
+    ids = tokenizer(names, padding="max_length", return_tensors="pt").input_ids
+    last = (ids == tokenizer.eos_token_id).int().argmax(1) - 1
+    features = pair.text(ids).last_hidden_state[torch.arange(len(ids)), last]
+    mean = features.mean(0)
+    spread = (features - mean).square().sum(1).mean()
+    shift = (1 - (cosine / (1 - cosine) * spread / mean.square().sum()).sqrt()) * mean
+    size = NORM / (features - shift).norm(dim=1).mean()
+    norm = pair.text.final_layer_norm
+    norm.weight *= size
+    norm.bias.copy_((norm.bias - shift) * size)
+    project = nn.Linear(pair.project.in_features, pair.project.out_features)
+    project.weight.copy_(pair.project.weight / size)
+    project.bias.copy_(pair.project.weight @ shift)
+    pair.project = project
 
 
 def _pooling_positions(ids: Tensor, eos: int, generator: torch.Generator) -> Tensor:

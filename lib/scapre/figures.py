@@ -1,0 +1,129 @@
+"""Tidy tables and pictures → matplotlib axes. Draws, never computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+WIDTH = 8.0  # inches; every figure of the workbook
+INK, GOOD, BAD, SOFT = "#222222", "#1b7f5c", "#c0392b", "#8a8f98"
+#: one colour a method for the whole workbook
+METHOD_COLOURS = {
+    "unedited": SOFT,
+    "uce": "#3b6fb6",
+    "scapre": "#c0392b",
+    "scapre-paper": "#8e5bb0",
+    "scapre-scale": "#e08e2b",
+    "scapre-basic": "#1b7f5c",
+}
+
+
+def theme() -> None:
+    """Set the workbook's look once."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        rc={
+            "figure.dpi": 100,
+            "savefig.dpi": 120,
+            "axes.edgecolor": SOFT,
+            "grid.color": "#e6e8eb",
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "svg.hashsalt": "scapre",
+        },
+    )
+
+
+def picture_grid(
+    images: Tensor,
+    columns: int,
+    *,
+    captions: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+    row_names: Sequence[str] | None = None,
+    column_names: Sequence[str] | None = None,
+    width: float = WIDTH,
+) -> Figure:
+    """Lay pictures out in rows, with a word under each.
+
+    Args:
+        images: uint8 ``(N, H, W, 3)``, row by row.
+        columns: pictures a row.
+        captions: N words, or None.
+        colours: N colours of the words.
+        row_names: names left of the rows.
+        column_names: names above the columns.
+    """
+    rows = -(-len(images) // columns)
+    cell = width / (columns + (1.2 if row_names else 0))
+    extra = 0.24 if captions else 0.0
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(width, rows * (cell + extra) + 0.4), squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        sns.despine(ax=ax, left=True, bottom=True)
+        ax.grid(False)
+    for i, image in enumerate(images):
+        ax = axes.flat[i]
+        ax.imshow(image.numpy(), interpolation="nearest")
+        if captions:
+            ax.set_xlabel(captions[i], color=colours[i] if colours else INK, fontsize=8, labelpad=2)
+        if column_names and i < columns:
+            ax.set_title(column_names[i], fontsize=9)
+        if row_names and i % columns == 0:
+            ax.set_ylabel(row_names[i // columns], rotation=0, ha="right", va="center", fontsize=9)
+    return fig
+
+
+def verdict_colours(right: Sequence[bool], wanted: Sequence[bool]) -> list[str]:
+    """Green where the verdict is what we want, red where it is not."""
+    return [GOOD if bool(r) == bool(w) else BAD for r, w in zip(right, wanted, strict=True)]
+
+
+def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")[1]
+    sns.lineplot(table, x="index", y="value", hue="kind" if "kind" in table else None, ax=ax)
+    ax.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
+    return ax
+
+
+def similarity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw a square table of cosines."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 6.4), layout="constrained")[1]
+    sns.heatmap(table, vmin=-1, vmax=1, cmap="vlag", square=True, ax=ax, cbar_kws={"label": "cosine", "shrink": 0.7})
+    ax.tick_params(length=0)
+    return ax
+
+
+def shares(table: pd.DataFrame, *, x: str, y: str, hue: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw horizontal bars of percentages with their 95 % intervals (columns ``low, high``)."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.35 * len(table) + 1.2), layout="constrained")[1]
+    sns.barplot(table, x=x, y=y, hue=hue, ax=ax, color=None if hue else SOFT)
+    if {"low", "high"} <= set(table) and hue is None:
+        reach = [table[x] - table["low"], table["high"] - table[x]]
+        ax.errorbar(table[x], range(len(table)), xerr=reach, fmt="none", color=INK, lw=1.2)
+    ax.set(xlim=(0, 100), xlabel="percent", ylabel="")
+    return ax
+
+
+def against_count(table: pd.DataFrame, *, y: str, label: str, ax: Axes | None = None) -> Axes:
+    """Plot ``y`` against the number of erased concepts, one line a method, 95 % bands over seeds."""
+    ax = ax or plt.subplots(figsize=(WIDTH / 2, 3.2), layout="constrained")[1]
+    palette = {m: METHOD_COLOURS.get(m, INK) for m in table["method"].unique()}
+    sns.lineplot(table, x="n", y=y, hue="method", palette=palette, marker="o", ax=ax)
+    ax.set(xscale="log", xlabel="erased concepts $n$", ylabel=label)
+    return ax

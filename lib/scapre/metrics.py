@@ -1,0 +1,111 @@
+"""Numbers the field reports: accuracies, Overall, UQ, FID, and their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import binomtest, norm
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+Column = TypeVar("Column", Mapping[str, float], Sequence[float])
+
+
+def overall(unlearn: float, preserve: float) -> float:
+    """Harmonic mean of forgetting and keeping: 2(100 − A)P / ((100 − A) + P).
+
+    Args:
+        unlearn: A, accuracy on targets in percent (lower is better).
+        preserve: P, accuracy on kept concepts in percent.
+
+    Raises:
+        ValueError: a number is outside [0, 100].
+
+    >>> round(overall(5.8, 76.3), 1)
+    84.3
+    """
+    for name, value in (("unlearn", unlearn), ("preserve", preserve)):
+        if not 0 <= value <= 100:
+            raise ValueError(f"{name} must be a percentage, got {value}")
+    forgotten = 100 - unlearn
+    return 0.0 if forgotten + preserve == 0 else 2 * forgotten * preserve / (forgotten + preserve)
+
+
+def unlearning_quality(accuracies: Column, clip_scores: Column) -> pd.Series | NDArray[np.float64]:
+    """UQ of every method of one table, the unedited model among them (paper section 4).
+
+        Ã = sigmoid((mean A − A) / std A),  C̃ = sigmoid((C − mean C) / std C),
+        UQ = 100 · 2ÃC̃ / (Ã + C̃)
+
+    with the population standard deviation. UQ depends on which methods stand in the
+    table: always show A and C beside it.
+
+    Args:
+        accuracies: A of each method in percent, as a sequence or {method: A}.
+        clip_scores: C of each method, in the same order or with the same names.
+
+    Returns:
+        UQ: an array for sequences, a Series for mappings.
+
+    Raises:
+        ValueError: fewer than two methods, methods that differ, or no spread to standardise by.
+    """
+    names = None
+    if isinstance(accuracies, Mapping) or isinstance(clip_scores, Mapping):
+        if not (isinstance(accuracies, Mapping) and isinstance(clip_scores, Mapping)):
+            raise ValueError("give both columns as mappings or both as sequences")
+        if set(accuracies) != set(clip_scores):
+            raise ValueError(f"the columns name different methods: {sorted(set(accuracies) ^ set(clip_scores))}")
+        names = list(accuracies)
+        accuracies, clip_scores = list(accuracies.values()), [clip_scores[n] for n in names]
+    a, c = np.asarray(accuracies, dtype=float), np.asarray(clip_scores, dtype=float)
+    if a.shape != c.shape or a.ndim != 1 or len(a) < 2:
+        raise ValueError(f"UQ compares at least two methods with one A and one C each, got {a.shape} and {c.shape}")
+    if not (np.isfinite(a).all() and np.isfinite(c).all()):
+        raise ValueError("UQ needs finite accuracies and CLIP scores")
+    if a.std() == 0 or c.std() == 0:
+        raise ValueError("all methods have the same accuracy or the same CLIP score, so UQ is undefined")
+    forget, keep = expit((a.mean() - a) / a.std()), expit((c - c.mean()) / c.std())
+    quality = 200 * forget * keep / (forget + keep)
+    return quality if names is None else pd.Series(quality, index=names, name="UQ")
+
+
+class _Passed(nn.Identity):
+    """Hand torchmetrics' FID features that are computed already."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.num_features = width
+
+
+def frechet_distance(real: Tensor, drawn: Tensor) -> float:
+    """FID between two sets of judge features ``(N, f)`` (torchmetrics' FID over our features).
+
+    Raises:
+        ValueError: fewer than two pictures on a side.
+    """
+    if min(len(real), len(drawn)) < 2:
+        raise ValueError("FID needs at least two pictures on each side")
+    metric = FrechetInceptionDistance(feature=_Passed(real.shape[1])).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(drawn, real=False)
+    return float(metric.compute())
+
+
+def interval(values: Sequence[float] | NDArray[np.floating], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean and normal-approximation confidence interval over independent runs or pictures."""
+    data = np.asarray(values, dtype=float)
+    half = norm.ppf(0.5 + level / 2) * data.std(ddof=1) / np.sqrt(len(data)) if len(data) > 1 else np.nan
+    return float(data.mean()), float(data.mean() - half), float(data.mean() + half)
+
+
+def proportion(right: int, total: int) -> tuple[float, float, float]:
+    """Share in percent with its 95 % Wilson interval."""
+    bounds = binomtest(int(right), int(total)).proportion_ci(method="wilson")
+    return 100 * right / total, 100 * bounds.low, 100 * bounds.high

@@ -1,0 +1,131 @@
+"""Rebuild emoji-sd and its judges from the committed emoji, part by part, resumable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from scapre.concepts import read_concepts
+from scapre.emoji import STYLES, load_emoji
+from scapre.judges import Captioner, Judge, Judges, save_judges, to_unit
+from scapre.paths import data_folder, judge_folder, model_folder
+from scapre.training import judges as judge_training
+from scapre.training import text as text_training
+from scapre.training import unet as unet_training
+from scapre.training import vae as vae_training
+from scapre.training.captions import Vocabulary
+from scapre.training.loop import Schedule, save_tensors
+
+EDGE = 32
+PARTS = ("autoencoder", "text", "judge", "denoiser")
+
+
+def workplace() -> Path:
+    """Checkpoints and logs: ``data/cache/train``, not committed."""
+    return data_folder() / "cache" / "train"
+
+
+def vocabulary() -> Vocabulary:
+    """Names, aliases and styles of the committed emoji."""
+    table = read_concepts("emoji")
+    names = [(name, *filter(None, more.split("|"))) for name, more in zip(table["name"], table["aliases"], strict=True)]
+    return Vocabulary(tuple(names), tuple(STYLES))
+
+
+def pictures() -> Tensor:
+    """All emoji, ``(concepts · styles, 3, 32, 32)`` in [−1, 1]."""
+    return to_unit(torch.from_numpy(load_emoji(EDGE)[0]))
+
+
+def _shortened(schedule: Schedule, steps: int | None) -> Schedule:
+    return schedule if steps is None else replace(schedule, steps=steps)
+
+
+def train_part(part: str, steps: int | None = None) -> None:
+    """Train one of ``PARTS`` (resuming if it was interrupted) and keep it in the workplace.
+
+    Raises:
+        ValueError: no such part.
+        FileNotFoundError: the denoiser was asked for before autoencoder and text.
+    """
+    folder = workplace() / part
+    if part == "autoencoder":
+        vae = vae_training.train_autoencoder(pictures(), folder, _shortened(vae_training.SCHEDULE, steps))
+        vae.save_pretrained(folder / "model")
+    elif part == "text":
+        tokenizer, pair = text_training.train_text(
+            pictures(), vocabulary(), folder, _shortened(text_training.SCHEDULE, steps)
+        )
+        tokenizer.save_pretrained(folder / "tokenizer")
+        pair.text.save_pretrained(folder / "model")
+        captioner = Captioner(pair.text.config.hidden_size)
+        captioner.image, captioner.project = pair.image, pair.project
+        _keep(captioner, folder)
+    elif part == "judge":
+        _keep(
+            judge_training.train_judge(
+                pictures(), len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)
+            ),
+            folder,
+        )
+    elif part == "denoiser":
+        tokenizer, text, vae = _frozen()
+        pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)
+        unet = unet_training.train_denoiser(pool, folder, _shortened(unet_training.SCHEDULE, steps))
+        unet.save_pretrained(folder / "model")
+    else:
+        raise ValueError(f"unknown part {part!r}; known: {', '.join(PARTS)}")
+
+
+def _keep(module: torch.nn.Module, folder: Path) -> None:
+    save_tensors(module.state_dict(), folder / "final.safetensors")
+
+
+def _frozen() -> tuple[CLIPTokenizer, CLIPTextModel, AutoencoderKL]:
+    base = workplace()
+    for part in ("text", "autoencoder"):
+        if not (base / part / "model").is_dir():
+            raise FileNotFoundError(f"train {part} first: `scapre train {part}`")
+    tokenizer = CLIPTokenizer.from_pretrained(base / "text" / "tokenizer")
+    tokenizer.model_max_length = text_training.LENGTH
+    text = CLIPTextModel.from_pretrained(base / "text" / "model", use_safetensors=True).eval()
+    vae = AutoencoderKL.from_pretrained(base / "autoencoder" / "model", use_safetensors=True).eval()
+    return tokenizer, text, vae
+
+
+def assemble() -> Path:
+    """Put the trained parts together: ``data/models/emoji-sd`` and ``data/models/judges``, float16."""
+    base = workplace()
+    tokenizer, text, vae = _frozen()
+    unet = UNet2DConditionModel.from_pretrained(base / "denoiser" / "model", use_safetensors=True)
+    scheduler = DPMSolverMultistepScheduler.from_config(unet_training.noise_schedule().config)
+    pipe = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.to(dtype=torch.float16).save_pretrained(model_folder())
+    save_judges(trained_judges(), judge_folder())
+    return model_folder()
+
+
+def trained_judges() -> Judges:
+    """Read the judges of the workplace."""
+    words = vocabulary()
+    judge = Judge(len(words.concepts), len(words.styles))
+    judge.load_state_dict(load_file(workplace() / "judge" / "final.safetensors"))
+    state = load_file(workplace() / "text" / "final.safetensors")
+    captioner = Captioner(state["project.weight"].shape[1])
+    captioner.load_state_dict(state)
+    return Judges(judge.eval(), captioner.eval(), [names[0] for names in words.concepts], list(words.styles))

@@ -1,0 +1,79 @@
+"""The order of modules: data flows one way, and mathematics knows only torch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import scapre
+
+FOLDER = Path(scapre.__file__).parent
+#: a module may import only modules of lower rank
+RANKS = (
+    ("paths", "linalg", "projections"),
+    ("bures", "information", "concepts", "emoji", "backbones", "embeddings", "judges", "sampling", "metrics", "figures"),
+    ("statistics", "evaluation", "workbook", "runner"),
+    ("solution",),
+    ("ridge", "released", "sylvester", "confined", "patch"),
+    ("editing",),
+    ("__init__",),
+    ("training.augment", "training.loop", "training.captions"),
+    ("training.text", "training.vae", "training.unet", "training.judges"),
+    ("training.recipe", "training.card"),
+    ("cli",),
+)
+RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
+MATHEMATICS = {"linalg", "bures", "information", "statistics", "solution", "ridge", "released", "sylvester", "confined"}
+LINES = 250
+
+
+def modules() -> dict[str, Path]:
+    found = {".".join(p.relative_to(FOLDER).with_suffix("").parts): p for p in FOLDER.rglob("*.py")}
+    return {name: path for name, path in found.items() if path.read_text().strip()}
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def test_every_module_has_a_rank() -> None:
+    assert set(modules()) == set(RANK)
+
+
+def test_modules_import_only_lower_ranks() -> None:
+    for name, path in modules().items():
+        for used in imports(path):
+            if used.startswith("scapre."):
+                lower = used.removeprefix("scapre.")
+                assert RANK[lower] < RANK[name], f"{name} must not import {lower}"
+
+
+def test_mathematics_knows_only_torch() -> None:
+    standard = {"__future__", "collections.abc", "dataclasses", "functools", "math"}
+    for name in MATHEMATICS:
+        foreign = {m for m in imports(modules()[name]) if m not in standard and m.split(".")[0] not in {"torch", "scapre"}}
+        # statistics only names the type of the contexts it is handed
+        assert not foreign, f"{name} imports {foreign}"
+
+
+def test_the_rank_test_can_fail() -> None:
+    assert RANK["editing"] > RANK["ridge"]
+    assert "scapre.ridge" in imports(FOLDER / "editing.py")
+
+
+def test_files_stay_short() -> None:
+    for name, path in modules().items():
+        assert len(path.read_text().splitlines()) <= LINES, name
+
+
+def test_nothing_is_read_by_pickle_and_no_path_is_absolute() -> None:
+    for name, path in modules().items():
+        text = path.read_text()
+        for word in ("torch.load", "pickle", "allow_pickle=True", '"/'):
+            assert word not in text.replace("never by pickle", "") or word == "pickle" and name == "backbones", f"{name}: {word}"

@@ -1,0 +1,72 @@
+"""Small random statistics and a tiny pipeline, built in memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from scapre.embeddings import Contexts
+from scapre.statistics import ConceptStatistics
+
+WORDS = ("cat", "dog", "sun", "boat", "tree", "a picture of a red car", "lemon", "rose")
+
+
+def statistics(m: int = 5, d: int = 12, retained: int = 3, length: int = 4, anchors: int = 1, seed: int = 0):
+    g = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=g, dtype=torch.float64)
+
+    contexts = draw(m, length, d).float()
+    anchor_of = torch.arange(m) % anchors
+    replace = draw(anchors, length, d).float()
+    kept = draw(retained, length, d).float()
+    return ConceptStatistics(
+        targets=contexts[:, 0].double(),
+        anchors=replace[anchor_of, 0].double(),
+        contexts=Contexts(contexts, replace, anchor_of),
+        retained=kept[:, 0].double(),
+        kept=kept,
+        null=draw(d),
+    )
+
+
+def weight(rows: int = 7, d: int = 12, seed: int = 1) -> torch.Tensor:
+    return torch.randn(rows, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def tiny_pipe(seed: int = 0, dtype: torch.dtype = torch.float32) -> SimpleNamespace:
+    torch.manual_seed(seed)
+    tokenizer = CLIPTokenizer().train_new_from_iterator(list(WORDS), 300)
+    tokenizer.model_max_length = 12
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=12,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    ).eval()
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        layers_per_block=1,
+        block_out_channels=(16, 32),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=2,
+        norm_num_groups=8,
+    )
+    return SimpleNamespace(
+        unet=unet.to(dtype), text_encoder=text.to(dtype), tokenizer=tokenizer, device=torch.device("cpu")
+    )
+
+
