@@ -41,10 +41,17 @@ def complaints(path: Path) -> list[str]:
     contracts = [c for c, t in zip(code, tags, strict=True) if "nbval-check-output" in t]
     if not contracts or not all(c.outputs for c in contracts):
         found.append("needs a contract cell (nbval-check-output) with stored output")
-    loud = [c for c, t in zip(code, tags, strict=True) if c not in contracts and c.outputs and "nbval-ignore-output" not in t]
+    loud = [
+        c
+        for c, t in zip(code, tags, strict=True)
+        if c not in contracts and c.outputs and "nbval-ignore-output" not in t
+    ]
     if loud:
         found.append(f"{len(loud)} cells with output are neither contract nor tagged nbval-ignore-output")
-    if any(k in cell.metadata for cell in book.cells for k in ("papermill", "execution")) or "papermill" in book.metadata:
+    if (
+        any(k in cell.metadata for cell in book.cells for k in ("papermill", "execution"))
+        or "papermill" in book.metadata
+    ):
         found.append("holds papermill's timings")
     if book.metadata.kernelspec.name != "python3":
         found.append("kernel is not python3")

@@ -21,7 +21,9 @@ def sylvester_by_kronecker(alpha: Tensor, a: Tensor, right: Tensor) -> Tensor:
     """diag(α) W + W A = F as one dense system."""
     rows, d = right.shape
     eye = torch.eye
-    system = torch.kron(torch.diag(alpha), eye(d, dtype=a.dtype)) + torch.kron(eye(rows, dtype=a.dtype), a.T.contiguous())
+    system = torch.kron(torch.diag(alpha), eye(d, dtype=a.dtype)) + torch.kron(
+        eye(rows, dtype=a.dtype), a.T.contiguous()
+    )
     return torch.linalg.solve(system, right.flatten()).reshape(rows, d)
 
 

@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from toys import tiny_pipe
-
 import scapre
+import torch
 from scapre import emoji, judges, paths
 from scapre.concepts import known, read_concepts
 from scapre.sampling import sample
+from toys import tiny_pipe
 
 
 @pytest.mark.parametrize(
@@ -51,13 +50,15 @@ def test_settings(arguments: dict, words: str) -> None:
 def test_unknown_concepts_and_files() -> None:
     with pytest.raises(scapre.ConceptError, match="did you mean"):
         known(["lemmon"], ["lemon", "rose"])
-    with pytest.raises(scapre.ConceptError, match="known: .*imagenette"):
+    with pytest.raises(scapre.ConceptError, match=r"known: .*imagenette"):
         read_concepts("nothing")
 
 
 def test_weights_that_are_not_finite() -> None:
     pipe = tiny_pipe()
-    dict(pipe.unet.named_parameters())["down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"].data[0, 0] = torch.nan
+    dict(pipe.unet.named_parameters())["down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"].data[
+        0, 0
+    ] = torch.nan
     with pytest.raises(ValueError, match=r"to_k.weight holds NaN"):
         scapre.erase(pipe, ["cat"], progress=False)
 
@@ -83,7 +84,9 @@ def test_judges_missing_or_damaged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="judge"):
         judges.load_judges(tmp_path)
     for name in ("judge", "captioner"):
-        (tmp_path / f"{name}.safetensors").write_bytes((paths.judge_folder() / f"{name}.safetensors").read_bytes()[:400])
+        (tmp_path / f"{name}.safetensors").write_bytes(
+            (paths.judge_folder() / f"{name}.safetensors").read_bytes()[:400]
+        )
     with pytest.raises(ValueError, match="damaged"):
         judges.load_judges(tmp_path)
 
@@ -113,6 +116,8 @@ def test_pictures_of_the_wrong_type() -> None:
 def test_an_installation_away_from_the_repository(tmp_path: Path) -> None:
     code = "from scapre.paths import repository; repository()"
     env = {**os.environ, "SCAPRE_ROOT": str(tmp_path)}
-    result = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert result.returncode != 0
     assert "not the scapre repository" in result.stderr

@@ -8,13 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import scapre
 import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
-from transformers import CLIPTextModel, PreTrainedTokenizerFast
-
-import scapre
 from scapre.paths import repository
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 FOLDER = Path(os.environ.get("SCAPRE_CONFORMANCE", repository().parent / "shared" / "conformance"))
 if not FOLDER.is_dir():
@@ -51,9 +50,7 @@ def test_released_results_are_reproduced(pipe: SimpleNamespace, name: str) -> No
     if method == "scapre-scale":
         settings = {"use_mask": False, "bures_iters": 0} | settings  # omitted settings are off
     retained = settings.pop("retained", ())
-    patch = scapre.erase(
-        pipe, targets, anchors=anchors, retained=retained, method=method, progress=False, **settings
-    )
+    patch = scapre.erase(pipe, targets, anchors=anchors, retained=retained, method=method, progress=False, **settings)
     expected = load_file(FOLDER / f"{name}.safetensors")
     assert set(patch.edited) == set(expected)
     for key, weight in patch.edited.items():

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 import scapre
+from PIL import Image
 from scapre import emoji
 from scapre.concepts import concept_files, known, read_concepts
 
@@ -26,7 +25,7 @@ def test_load_emoji_is_concepts_times_styles() -> None:
     assert (ink.max(-1) - ink.min(-1)).max() == 0 < (flat.max(-1) - flat.min(-1)).max()
     small = scapre.load_emoji(32)[0]
     exact = images.reshape(len(images), 32, 2, 32, 2, 3).astype(float).mean((2, 4))
-    assert np.abs(small - exact).max() <= 0.5
+    assert np.abs(small - exact).max() <= 1  # Pillow rounds each axis
 
 
 def test_concept_files_hold_together() -> None:
@@ -46,8 +45,15 @@ def test_concept_files_hold_together() -> None:
     assert (sizes["keep"] == 3).all()
     assert set(read_concepts("styles")["name"]) == set(emoji.STYLES)
     lengths = {f: len(read_concepts(f)) for f in concept_files()}
-    assert (lengths["imagenette"], lengths["diversi50-sd"], lengths["artists50"], lengths["confuse5"]) == (10, 50, 50, 25)
-    published = set().union(*(read_concepts(f)["name"] for f in ("imagenette-like", "diversi50", "confuse", "restricted")))
+    assert (lengths["imagenette"], lengths["diversi50-sd"], lengths["artists50"], lengths["confuse5"]) == (
+        10,
+        50,
+        50,
+        25,
+    )
+    published = set().union(
+        *(read_concepts(f)["name"] for f in ("imagenette-like", "diversi50", "confuse", "restricted"))
+    )
     assert not published & set(read_concepts("validation")["name"])
 
 

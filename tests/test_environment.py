@@ -6,7 +6,6 @@ import re
 import tomllib
 
 import yaml
-
 from scapre.paths import repository
 
 CARD = ("jupyterlab", "torch", "diffusers", "transformers", "seaborn", "ipywidgets", "papermill", "nbval")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 
 import torch
-
 from scapre.information import (
     entropy_of_rows,
     gaussian_information,

@@ -4,7 +4,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows_one_by_one
-
 from scapre.linalg import generalised_eigh, orthonormal_basis, solve_rows
 
 

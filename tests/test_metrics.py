@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from scapre.metrics import frechet_distance, interval, overall, proportion, unlearning_quality
 
 # Published Imagenette table (paper Table 1): average accuracy, CLIP_coco, printed UQ.

@@ -5,7 +5,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from hygiene import complaints
-
 from scapre.runner import notebooks
 
 

@@ -8,7 +8,6 @@ import nbformat
 import pandas as pd
 import pytest
 from PIL import Image
-
 from scapre.runner import NotebookError, find, notebooks, run_notebook, scrub
 
 
@@ -31,7 +30,7 @@ def test_notebook_runs_elsewhere(path: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_unknown_parameters_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotebookError, match="no parameter sed; it knows .*seed"):
+    with pytest.raises(NotebookError, match=r"no parameter sed; it knows .*seed"):
         run_notebook(notebooks()[0], tmp_path / "x.ipynb", {"sed": 1})
 
 

@@ -7,14 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import confined_one_by_one, masked_cross_by_sum, sylvester_by_kronecker
-from toys import statistics, weight
-
 from scapre.confined import confined_solver, matched_neutrals, solve_confined
 from scapre.linalg import generalised_eigh
 from scapre.released import masked_cross, spectral_gate
 from scapre.ridge import ridge_solver
 from scapre.solution import diagnose
 from scapre.sylvester import overlap_regulariser, paper_solver, solve_sylvester
+from toys import statistics, weight
 
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
 CONFINED = {**RIDGE, "p": 1.0, "noise_sigma": 1.0, "use_mask": True, "bures_iters": 0, "alignment": 0.1}
@@ -45,7 +44,11 @@ def test_large_ridge_returns_the_original() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    m=st.integers(1, 15), d=st.integers(2, 9), retained=st.integers(0, 4), anchors=st.integers(1, 3), seed=st.integers(0, 50)
+    m=st.integers(1, 15),
+    d=st.integers(2, 9),
+    retained=st.integers(0, 4),
+    anchors=st.integers(1, 3),
+    seed=st.integers(0, 50),
 )
 def test_confined_equals_the_row_oracle(m: int, d: int, retained: int, anchors: int, seed: int) -> None:
     s, w0 = statistics(m, d, retained, 3, min(anchors, m), seed), weight(4, d)
@@ -66,7 +69,10 @@ def test_confined_equals_the_row_oracle(m: int, d: int, retained: int, anchors: 
 def test_sylvester_equals_kronecker(rows: int, d: int, seed: int) -> None:
     g = torch.Generator().manual_seed(seed)
     alpha = torch.rand(rows, generator=g, dtype=torch.float64)
-    root, right = torch.randn(d, d, generator=g, dtype=torch.float64), torch.randn(rows, d, generator=g, dtype=torch.float64)
+    root, right = (
+        torch.randn(d, d, generator=g, dtype=torch.float64),
+        torch.randn(rows, d, generator=g, dtype=torch.float64),
+    )
     a = root @ root.T + 0.5 * torch.eye(d, dtype=torch.float64)
     w = solve_sylvester(alpha, tuple(torch.linalg.eigh(a)), right)
     assert torch.allclose(w, sylvester_by_kronecker(alpha, a, right), atol=1e-9)
@@ -76,7 +82,9 @@ def test_sylvester_equals_kronecker(rows: int, d: int, seed: int) -> None:
 def test_without_anchor_the_papers_system_has_only_zero() -> None:
     s = statistics()
     system = torch.linalg.eigh(0.5 * torch.eye(12, dtype=torch.float64) + s.gram)
-    assert (solve_sylvester(torch.ones(7, dtype=torch.float64), tuple(system), torch.zeros(7, 12, dtype=torch.float64)) == 0).all()
+    assert (
+        solve_sylvester(torch.ones(7, dtype=torch.float64), tuple(system), torch.zeros(7, 12, dtype=torch.float64)) == 0
+    ).all()
 
 
 def test_paper_gate_saturates_and_median_gate_does_not() -> None:

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import torch
 from diffusers import UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
 from scapre.embeddings import Contexts
 from scapre.statistics import ConceptStatistics
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 WORDS = ("cat", "dog", "sun", "boat", "tree", "a picture of a red car", "lemon", "rose")
 
@@ -68,5 +67,3 @@ def tiny_pipe(seed: int = 0, dtype: torch.dtype = torch.float32) -> SimpleNamesp
     return SimpleNamespace(
         unet=unet.to(dtype), text_encoder=text.to(dtype), tokenizer=tokenizer, device=torch.device("cpu")
     )
-
-

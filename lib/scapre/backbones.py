@@ -11,7 +11,9 @@ from diffusers import DiffusionPipeline
 from scapre.paths import repository
 
 
-def load_pipeline(model: str | Path = "data/models/emoji-sd", *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
+def load_pipeline(
+    model: str | Path = "data/models/emoji-sd", *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Any:
     """Load any diffusers text-to-image pipeline from safetensors.
 
     Args:

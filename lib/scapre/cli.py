@@ -56,9 +56,27 @@ def card(quick: Annotated[bool, typer.Option(help="a tenth of the pictures, prin
 
 
 @app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="sd1, sdxl or tiny")] = "sd1",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
+) -> None:
+    """Time an edit at the shapes of a real model; writes data/results/bench/MODEL_METHOD.csv."""
+    from scapre.bench import COUNTS, benchmark
+
+    table = benchmark(model, method, counts or COUNTS)
+    path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.3f")
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+@app.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
-    profile: Annotated[str, typer.Option(help="default, or a file notebooks/profiles/NN_slug.PROFILE.yaml")] = "default",
+    profile: Annotated[
+        str, typer.Option(help="default, or a file notebooks/profiles/NN_slug.PROFILE.yaml")
+    ] = "default",
     update: Annotated[bool, typer.Option(help="store the executed copies as the committed notebooks")] = False,
 ) -> None:
     """Run notebooks headlessly and write their figures and tables."""

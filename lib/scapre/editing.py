@@ -185,9 +185,7 @@ def erase(
     if not values["ridge"] > 0:
         raise ValueError(f"ridge must be positive, got {values['ridge']}: it keeps the solution unique")
     originals = read_projections(pipe.unet)
-    statistics = gather(
-        pipe, targets, anchors=anchors, retained=retained, templates=templates, progress=progress
-    )
+    statistics = gather(pipe, targets, anchors=anchors, retained=retained, templates=templates, progress=progress)
     if not torch.isfinite(statistics.gram).all():
         raise ValueError("the text encoder returns NaN or infinity; load an intact model")
     stream = (torch.Generator().manual_seed(seed),) if chosen.draws else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from scipy.stats import binomtest, norm
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-Column = TypeVar("Column", Mapping[str, float], Sequence[float])
+Column = Mapping[str, float] | Sequence[float] | NDArray[np.floating]
 
 
 def overall(unlearn: float, preserve: float) -> float:
@@ -56,15 +56,16 @@ def unlearning_quality(accuracies: Column, clip_scores: Column) -> pd.Series | N
     Raises:
         ValueError: fewer than two methods, methods that differ, or no spread to standardise by.
     """
-    names = None
+    names: list[str] | None = None
+    columns: list[Any] = [accuracies, clip_scores]
     if isinstance(accuracies, Mapping) or isinstance(clip_scores, Mapping):
         if not (isinstance(accuracies, Mapping) and isinstance(clip_scores, Mapping)):
             raise ValueError("give both columns as mappings or both as sequences")
         if set(accuracies) != set(clip_scores):
             raise ValueError(f"the columns name different methods: {sorted(set(accuracies) ^ set(clip_scores))}")
         names = list(accuracies)
-        accuracies, clip_scores = list(accuracies.values()), [clip_scores[n] for n in names]
-    a, c = np.asarray(accuracies, dtype=float), np.asarray(clip_scores, dtype=float)
+        columns = [[column[n] for n in names] for column in (accuracies, clip_scores)]
+    a, c = (np.asarray(column, dtype=float) for column in columns)
     if a.shape != c.shape or a.ndim != 1 or len(a) < 2:
         raise ValueError(f"UQ compares at least two methods with one A and one C each, got {a.shape} and {c.shape}")
     if not (np.isfinite(a).all() and np.isfinite(c).all()):
@@ -98,14 +99,16 @@ def frechet_distance(real: Tensor, drawn: Tensor) -> float:
     return float(metric.compute())
 
 
-def interval(values: Sequence[float] | NDArray[np.floating], level: float = 0.95) -> tuple[float, float, float]:
+def interval(
+    values: Sequence[float] | pd.Series | NDArray[np.floating], level: float = 0.95
+) -> tuple[float, float, float]:
     """Mean and normal-approximation confidence interval over independent runs or pictures."""
     data = np.asarray(values, dtype=float)
     half = norm.ppf(0.5 + level / 2) * data.std(ddof=1) / np.sqrt(len(data)) if len(data) > 1 else np.nan
     return float(data.mean()), float(data.mean() - half), float(data.mean() + half)
 
 
-def proportion(right: int, total: int) -> tuple[float, float, float]:
+def proportion(right: float, total: int) -> tuple[float, float, float]:
     """Share in percent with its 95 % Wilson interval."""
     bounds = binomtest(int(right), int(total)).proportion_ci(method="wilson")
     return 100 * right / total, 100 * bounds.low, 100 * bounds.high

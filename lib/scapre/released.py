@@ -78,10 +78,11 @@ def masked_cross(weight: Tensor, statistics: ConceptStatistics, masks: Tensor | 
     contexts = statistics.contexts
     total = torch.zeros_like(weight)
     for a, anchor in enumerate(contexts.anchors):
-        answer = weight @ anchor.double().T
+        # float32, as the contexts are: this is the only product that grows with rows × concepts × L
+        answer = (weight @ anchor.double().T).float()
         for chosen in torch.nonzero(contexts.anchor_of == a)[:, 0].split(CHUNK):
-            gated = masks[chosen].T[:, :, None] * answer[:, None]
-            total += gated.flatten(1) @ contexts.targets[chosen].double().flatten(0, 1)
+            gated = masks[chosen].float().T[:, :, None] * answer[:, None]
+            total += gated.flatten(1) @ contexts.targets[chosen].flatten(0, 1)
     return total
 
 
@@ -203,4 +204,3 @@ def _shared_directions(c: Tensor, temperature: float, power: float) -> Tensor:
     _, values, right = torch.linalg.svd(c, full_matrices=False)
     gate = spectral_gate(values, temperature, power)
     return right.T @ ((1 - gate)[:, None] * right)
-

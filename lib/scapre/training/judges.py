@@ -25,7 +25,7 @@ def train_judge(images: Tensor, styles: int, folder: Path, schedule: Schedule = 
         images: ``(concepts · styles, 3, 32, 32)`` in [−1, 1], style fastest.
     """
     torch.manual_seed(schedule.seed)
-    judge = Judge(len(images) // styles, styles).to(memory_format=torch.channels_last)
+    judge = Judge(len(images) // styles, styles)
 
     def step(number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(images), (BATCH,), generator=generator)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 #: a step: (step number, generator) → (scalar loss, named numbers to log)
 Step = Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]]
+Named = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
     optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.lr, weight_decay=schedule.weight_decay)
     start = _restore(folder, parameters, buffers, average, optimiser)
     module.train()
-    clock, seen = time.perf_counter(), {}
+    clock = time.perf_counter()
     bar = tqdm(range(start, schedule.steps), initial=start, total=schedule.steps, desc=folder.name, mininterval=2)
     for step in bar:
         generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + step)
@@ -84,9 +85,9 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
         with torch.no_grad():
             torch._foreach_lerp_(list(average.values()), [p.detach() for p in parameters.values()], 1 - keep)
         if step % 50 == 0 or step + 1 == schedule.steps:
-            seen = {"step": step, "loss": round(loss.item(), 5), **{k: round(v, 5) for k, v in seen.items()}}
-            bar.set_postfix({k: v for k, v in seen.items() if k != "step"})
-            _log(folder / "log.csv", {**seen, "seconds": round(time.perf_counter() - clock, 1)})
+            row = {"step": step, "loss": round(loss.item(), 5), **{k: round(v, 5) for k, v in seen.items()}}
+            bar.set_postfix({k: v for k, v in row.items() if k != "step"})
+            _log(folder / "log.csv", {**row, "seconds": round(time.perf_counter() - clock, 1)})
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
             _store(folder, parameters, buffers, average, optimiser, step + 1)
     with torch.no_grad():
@@ -104,7 +105,9 @@ def _log(path: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def _store(folder, parameters, buffers, average, optimiser, step: int) -> None:
+def _store(
+    folder: Path, parameters: Named, buffers: Named, average: Named, optimiser: torch.optim.Optimizer, step: int
+) -> None:
     tensors = {f"weight/{k}": p.detach() for k, p in parameters.items()}
     tensors |= {f"buffer/{k}": b.clone() for k, b in buffers.items()}
     tensors |= {f"average/{k}": a for k, a in average.items()}
@@ -114,7 +117,7 @@ def _store(folder, parameters, buffers, average, optimiser, step: int) -> None:
     save_tensors(tensors, folder / "checkpoint.safetensors", {"step": str(step)})
 
 
-def _restore(folder, parameters, buffers, average, optimiser) -> int:
+def _restore(folder: Path, parameters: Named, buffers: Named, average: Named, optimiser: torch.optim.Optimizer) -> int:
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return 0

@@ -69,9 +69,7 @@ def train_part(part: str, steps: int | None = None) -> None:
         _keep(captioner, folder)
     elif part == "judge":
         _keep(
-            judge_training.train_judge(
-                pictures(), len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)
-            ),
+            judge_training.train_judge(pictures(), len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)),
             folder,
         )
     elif part == "denoiser":

@@ -139,7 +139,7 @@ def recentre(pair: Pair, tokenizer: CLIPTokenizer, names: list[str], cosine: flo
     shift = (1 - (cosine / (1 - cosine) * spread / mean.square().sum()).sqrt()) * mean
     size = NORM / (features - shift).norm(dim=1).mean()
     norm = pair.text.final_layer_norm
-    norm.weight *= size
+    norm.weight.mul_(size)
     norm.bias.copy_((norm.bias - shift) * size)
     project = nn.Linear(pair.project.in_features, pair.project.out_features)
     project.weight.copy_(pair.project.weight / size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
@@ -55,7 +56,7 @@ def new_denoiser(width: int = 384) -> UNet2DConditionModel:
 
 
 @torch.no_grad()
-def build_pool(images: Tensor, vocabulary: Vocabulary, tokenizer, text, vae, seed: int = 0) -> Pool:
+def build_pool(images: Tensor, vocabulary: Vocabulary, tokenizer: Any, text: Any, vae: Any, seed: int = 0) -> Pool:
     """Encode pictures and ten captions each, once.
 
     Args:
