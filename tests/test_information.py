@@ -66,3 +66,11 @@ def test_masks_rank_information() -> None:
     assert gate.max() == 1
     assert torch.allclose(gate, information.amax(0) / information.max())
     assert (relative_gate(0 * information) == 0).all()
+
+
+def test_the_midpoint_is_the_best_threshold_of_equal_normals() -> None:
+    # It is the median of the mixture as well, so the exact estimator needs no choice of threshold.
+    positive, negative, spread = torch.tensor([1.3, -0.4, 0.8], dtype=torch.float64)
+    grid = torch.linspace(-3, 4, 701, dtype=torch.float64)
+    values = gaussian_information(positive.expand(701), negative.expand(701), spread.expand(701), grid)
+    assert abs(grid[values.argmax()] - (positive + negative) / 2) < 0.011

@@ -14,7 +14,7 @@ from scapre.evaluation import accuracy, assess, draw, plan
 from scapre.judges import Judges, load_judges
 from scapre.paths import data_folder, judge_folder, model_folder
 from scapre.sampling import sample
-from scapre.training.card import energy_shares, judge_examination, text_geometry
+from scapre.training.card import energy_shares, judge_examination, text_geometry, uce_behaviour
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,15 @@ def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
     # a sample of 96; the card has the full count
     assert accuracy(table) >= 80
     assert accuracy(table, "right_style") >= 80
+
+
+def test_a_known_edit_behaves_as_on_stable_diffusion(pipe: Any, judges: Judges) -> None:
+    table = uce_behaviour(pipe, judges, (0,), (10, 50)).set_index(["kept in the objective", "n"])
+    # the card reports means over three orders against 15 and 90; one order has two hundred pictures
+    assert table.loc[(True, 10), "unlearn"] <= 25
+    assert table.loc[(True, 10), "preserve"] >= 85
+    assert table.loc[(False, 50), "preserve"] <= 50
+    assert table.loc[(False, 50), "preserve"] < table.loc[(False, 10), "preserve"]
 
 
 def test_a_picture_does_not_depend_on_the_batch(pipe: Any) -> None:

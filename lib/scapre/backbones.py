@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from scapre.paths import repository
 
@@ -36,9 +40,10 @@ def load_pipeline(
         raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
     try:
         # strict: a pickle is never read in place of a missing safetensors file
-        pipe = DiffusionPipeline.from_pretrained(
-            str(place or model), torch_dtype=dtype, use_safetensors=True, local_files_only=place is not None
-        )
+        with _quietly():
+            pipe = DiffusionPipeline.from_pretrained(
+                str(place or model), dtype=dtype, use_safetensors=True, local_files_only=place is not None
+            )
     except OSError as error:
         raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}") from error
     except Exception as error:
@@ -48,6 +53,21 @@ def load_pipeline(
             raise ValueError(f"{model}: weight {name} of the UNet holds NaN or infinity; restore the model")
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence the loaders' bars and notes on optional packages, and nothing after them."""
+    levels = [tool.get_verbosity() for tool in (diffusers_logging, transformers_logging)]
+    for tool in (diffusers_logging, transformers_logging):
+        tool.set_verbosity_error()
+        tool.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for tool, level in zip((diffusers_logging, transformers_logging), levels, strict=True):
+            tool.set_verbosity(level)
+            tool.enable_progress_bar()
 
 
 def _local(model: str | Path) -> Path | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from scapre.embeddings import encode
 from scapre.judges import Judges
+from scapre.metrics import overall
+from scapre.patch import Patch
 from scapre.sampling import GUIDANCE, STEPS, sample
 
 PROMPT = "a picture of a {concept} in {style} style"
@@ -68,3 +72,44 @@ def assess(pipe: Any, judges: Judges, table: pd.DataFrame, images: Tensor) -> pd
 def accuracy(table: pd.DataFrame, column: str = "right") -> float:
     """Share of true rows in percent."""
     return 100.0 * float(table[column].mean())
+
+
+def two_sides(
+    targets: Sequence[str], kept: Sequence[str], styles: Sequence[str], seeds: Sequence[int], limit: int | None = None
+) -> pd.DataFrame:
+    """Plan pictures of targets (side ``unlearn``) and of kept concepts (side ``preserve``).
+
+    Args:
+        limit: at most this many pictures a side, spread evenly over concepts and styles.
+    """
+    parts = []
+    for side, names in (("unlearn", targets), ("preserve", kept)):
+        table = plan(names, styles, seeds).assign(side=side)
+        if limit is not None and len(table) > limit:
+            # A stride that shares no factor with the styles visits every style.
+            stride = max(1, len(table) // limit)
+            while np.gcd(stride, len(styles)) != 1:
+                stride -= 1
+            table = table.iloc[: stride * limit : stride]
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def trial(pipe: Any, judges: Judges, patch: Patch | None, pictures: pd.DataFrame) -> dict[str, float]:
+    """Draw and judge two sides under an edit (None: unedited).
+
+    Returns:
+        ``unlearn`` and ``preserve`` accuracies in percent, their ``overall``, the
+        ``style`` accuracy and the CLIP score ``clip`` of the kept side.
+    """
+    with patch.applied(pipe) if patch else nullcontext():
+        judged = assess(pipe, judges, pictures, draw(pipe, pictures, progress=False))
+    forgotten, kept = (judged[judged["side"] == side] for side in ("unlearn", "preserve"))
+    unlearn, preserve = accuracy(forgotten), accuracy(kept)
+    return {
+        "unlearn": unlearn,
+        "preserve": preserve,
+        "overall": overall(unlearn, preserve),
+        "style": accuracy(kept, "right_style"),
+        "clip": float(kept["clip"].mean()),
+    }

@@ -104,7 +104,7 @@ def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def similarity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw a square table of cosines."""
     ax = ax or plt.subplots(figsize=(WIDTH, 6.4), layout="constrained")[1]
-    sns.heatmap(table, vmin=-1, vmax=1, cmap="vlag", square=True, ax=ax, cbar_kws={"label": "cosine", "shrink": 0.7})
+    sns.heatmap(table, vmin=0, vmax=1, cmap="rocket_r", square=True, ax=ax, cbar_kws={"label": "cosine", "shrink": 0.7})
     ax.tick_params(length=0)
     return ax
 

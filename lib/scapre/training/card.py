@@ -19,7 +19,7 @@ from scapre.concepts import read_concepts
 from scapre.editing import erase
 from scapre.embeddings import encode
 from scapre.emoji import STYLES, load_emoji
-from scapre.evaluation import accuracy, assess, draw, plan
+from scapre.evaluation import assess, draw, plan, trial, two_sides
 from scapre.judges import Judges, load_judges, to_unit
 from scapre.metrics import frechet_distance, interval, proportion
 from scapre.paths import data_folder, model_folder
@@ -122,23 +122,19 @@ def uce_behaviour(
     Preserve is relative to the unedited model on the same pictures, in percent.
     """
     names, styles = judges.objects, list(STYLES)
-    rows = []
+    rows: list[tuple[bool, int, int, float, float]] = []
+    unedited: dict[int, float] = {}
     jobs = [(o, k, n) for o in orders for k in (True, False) for n in counts or (RETAINED_COUNTS if k else BARE_COUNTS)]
     for order, keep, n in tqdm(jobs, desc="UCE behaviour"):
         mixed = np.random.default_rng(order).permutation(names).tolist()
         targets, kept = mixed[:n], mixed[n:]
-        if n == jobs[0][2] and keep:
-            # The last hundred of an order are never targets: one picture each, in a random style.
-            witnesses = plan(mixed[-100:], styles, (order,))
-            witnesses = witnesses.groupby("concept", sort=False).sample(1, random_state=order)
-            unedited = accuracy(assess(pipe, judges, witnesses, draw(pipe, witnesses, progress=False)))
+        # The last hundred of an order are never targets.
+        pictures = two_sides(targets, mixed[-100:], styles, (order,), limit=100)
+        if order not in unedited:
+            unedited[order] = trial(pipe, judges, None, pictures)["preserve"]
         patch = erase(pipe, targets, anchors="", retained=kept if keep else (), method="uce", progress=False)
-        victims = plan(targets[:17], styles, (order,))
-        seen = pd.concat([victims.assign(side="unlearn"), witnesses.assign(side="preserve")])
-        with patch.applied(pipe):
-            after = assess(pipe, judges, seen, draw(pipe, seen, progress=False))
-        share = after.groupby("side")["right"].mean() * 100
-        rows.append((keep, n, order, share["unlearn"], 100 * share["preserve"] / unedited))
+        found = trial(pipe, judges, patch, pictures)
+        rows.append((keep, n, order, found["unlearn"], 100 * found["preserve"] / unedited[order]))
     return pd.DataFrame(rows, columns=["kept in the objective", "n", "order", "unlearn", "preserve"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,10 @@ def assemble() -> Path:
         requires_safety_checker=False,
     )
     pipe.to(dtype=torch.float16).save_pretrained(model_folder())
+    for config in model_folder().glob("*/config.json"):
+        # diffusers notes where a part was loaded from: a path of this machine
+        about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+        config.write_text(json.dumps(about, indent=2) + "\n")
     save_judges(trained_judges(), judge_folder())
     return model_folder()
 
