@@ -54,16 +54,34 @@ def tiny_pipe(seed: int = 0, dtype: torch.dtype = torch.float32) -> SimpleNamesp
             pad_token_id=tokenizer.pad_token_id,
         )
     ).eval()
-    unet = UNet2DConditionModel(
+    unet = tiny_unet(32)
+    return SimpleNamespace(
+        unet=unet.to(dtype), text_encoder=text.to(dtype), tokenizer=tokenizer, device=torch.device("cpu")
+    )
+
+
+def tiny_xl_pipe(seed: int = 0) -> SimpleNamespace:
+    """Two text encoders whose last but one layers stand side by side, as in SDXL."""
+    first, second = tiny_pipe(seed), tiny_pipe(seed + 1)
+    unet = tiny_unet(64)
+    return SimpleNamespace(
+        unet=unet,
+        text_encoder=first.text_encoder,
+        text_encoder_2=second.text_encoder,
+        tokenizer=first.tokenizer,
+        tokenizer_2=second.tokenizer,
+        device=torch.device("cpu"),
+    )
+
+
+def tiny_unet(width: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
         sample_size=8,
         layers_per_block=1,
         block_out_channels=(16, 32),
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=32,
+        cross_attention_dim=width,
         attention_head_dim=2,
         norm_num_groups=8,
-    )
-    return SimpleNamespace(
-        unet=unet.to(dtype), text_encoder=text.to(dtype), tokenizer=tokenizer, device=torch.device("cpu")
     )

@@ -44,25 +44,35 @@ def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool
     """Encode every prompt once, as the pipeline itself would.
 
     Args:
-        pipe: has ``text_encoder``, ``tokenizer`` and ``device``.
+        pipe: has ``text_encoder``, ``tokenizer`` and ``device`` (SDXL: a second pair as well).
         prompts: m sentences; longer ones than the model reads are cut, as in diffusers.
 
     Returns:
         float32 hidden states on the pipeline's device.
     """
-    tokenizer, encoder = pipe.tokenizer, pipe.text_encoder
-    length = tokenizer.model_max_length
+    length = pipe.tokenizer.model_max_length
     hidden, last = [], []
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
-        tokens = tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-        mask = None
-        if getattr(encoder.config, "use_attention_mask", False):
-            mask = tokens.attention_mask.to(pipe.device)
-        hidden.append(encoder(tokens.input_ids.to(pipe.device), attention_mask=mask).last_hidden_state.float())
+        tokens = pipe.tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         last.append(tokens.attention_mask.sum(1) - 2)
+        if getattr(pipe, "text_encoder_2", None) is None:
+            hidden.append(_run(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
+            continue
+        # SDXL reads the last but one layer of two encoders, side by side.
+        second = pipe.tokenizer_2(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
+        layers = [_run(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
+        hidden.append(torch.cat(layers, dim=-1).float())
     return Encoded(torch.cat(hidden), torch.cat(last).to(pipe.device))
+
+
+def _run(encoder: Any, tokens: Any, device: torch.device, **options: bool) -> Any:
+    """Call an encoder as diffusers does: padding is masked only where the configuration says so."""
+    masked = getattr(encoder.config, "use_attention_mask", False)
+    mask = tokens.attention_mask.to(device) if masked else None
+    return encoder(tokens.input_ids.to(device), attention_mask=mask, **options)
 
 
 def null_feature(pipe: Any) -> Tensor:

@@ -86,11 +86,11 @@ def two_sides(
     for side, names in (("unlearn", targets), ("preserve", kept)):
         table = plan(names, styles, seeds).assign(side=side)
         if limit is not None and len(table) > limit:
-            # A stride that shares no factor with the styles visits every style.
-            stride = max(1, len(table) // limit)
-            while np.gcd(stride, len(styles)) != 1:
-                stride -= 1
-            table = table.iloc[: stride * limit : stride]
+            # Each concept keeps a few styles, starting one further for the next concept.
+            place = np.arange(len(table))
+            turn = (place % len(styles) - place // len(styles)) % len(styles)
+            table = table[turn < max(1, limit // (len(names) * len(seeds)))]
+            table = table.iloc[np.unique(np.linspace(0, len(table) - 1, limit).round().astype(int))]
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
 

@@ -165,7 +165,8 @@ def scale_solver(
     eye = torch.eye(statistics.width, dtype=torch.float64, device=c.device)
     moments = c.T @ c + erase_scale * statistics.gram
     basis = orthonormal_basis(c)
-    shared = _shared_directions(c, gate_temperature, gate_power) if spectral_gate else torch.zeros_like(eye)
+    shared = _shared_directions(c, gate_temperature, gate_power) if spectral_gate else None
+    extremes = torch.linalg.eigvalsh(moments)[[0, -1]]
 
     def solve(original: Tensor) -> Solution:
         entropy = sampled_entropy(
@@ -178,7 +179,12 @@ def scale_solver(
                 sampled_masks(original, statistics, generator, noise_sigma=noise_sigma, power=p) for _ in range(2)
             )
             relevance = first.amax(0)
-        system = (ridge + alignment) * eye + alignment * shared + moments
+        system = (ridge + alignment) * eye + moments
+        smallest, largest = (extremes + ridge + alignment).tolist()
+        condition = largest / smallest
+        if shared is not None:
+            system = system + alignment * shared
+            condition = condition_number(system)
         right = (ridge + alignment) * original + erase_scale * masked_cross(original, statistics, masks)
         weight = solve_rows(system, erase_scale * relevance, basis, right)
         weight = row_step(weight, original, ridge, alignment, bures_iters)
@@ -187,7 +193,7 @@ def scale_solver(
         return Solution(
             weight,
             {
-                "condition": condition_number(system),
+                "condition": condition,
                 "alignment": alignment,
                 "open": float((relevance > 0.5).double().mean()),
             },
