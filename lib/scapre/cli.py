@@ -23,7 +23,7 @@ def build_data() -> None:
 
 @app.command()
 def train(
-    part: Annotated[str, typer.Argument(help="autoencoder, text, judge, denoiser, or all")],
+    part: Annotated[str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, or all")],
     steps: Annotated[int | None, typer.Option(help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""

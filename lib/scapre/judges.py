@@ -35,6 +35,15 @@ class Trunk(nn.Module):
             images = nn.functional.interpolate(images, size=32, mode="area")
         return self.layers(images).mean(dim=(2, 3))
 
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Activations before every pooling and at the end, fine to coarse."""
+        found = []
+        for layer in self.layers:
+            if isinstance(layer, nn.MaxPool2d):
+                found.append(images)
+            images = layer(images)
+        return [*found, images]
+
 
 class Judge(nn.Module):
     """One trunk, two heads: the object and the style of a picture."""

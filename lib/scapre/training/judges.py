@@ -12,24 +12,27 @@ from scapre.judges import Judge
 from scapre.training.augment import jitter
 from scapre.training.loop import Schedule, train
 
-SCHEDULE = Schedule(steps=2000, lr=2e-3, warmup=100, ema=0.99, save_every=500, weight_decay=0.05)
+SCHEDULE = Schedule(steps=1800, lr=2e-3, warmup=100, ema=0.99, save_every=500, weight_decay=0.05)
 BATCH = 128
 #: what the judge sees in training and in its own examination
 AUGMENT = {"shift": 0.1, "turn": 0.15, "colour": 0.12, "blur": 0.4, "noise": 0.15}
 
 
-def train_judge(images: Tensor, styles: int, folder: Path, schedule: Schedule = SCHEDULE) -> Judge:
+def train_judge(views: Tensor, styles: int, folder: Path, schedule: Schedule = SCHEDULE) -> Judge:
     """Classify object and style of augmented pictures.
 
     Args:
-        images: ``(concepts · styles, 3, 32, 32)`` in [−1, 1], style fastest.
+        views: ``(V, concepts · styles, 3, 32, 32)`` in [−1, 1], style fastest: the real pictures
+            and the same as the autoencoder gives them back, whose loss of detail is not an error
+            of what is drawn.
     """
     torch.manual_seed(schedule.seed)
-    judge = Judge(len(images) // styles, styles)
+    judge = Judge(views.shape[1] // styles, styles)
 
     def step(number: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        chosen = torch.randint(len(images), (BATCH,), generator=generator)
-        seen = jitter(images[chosen], generator, **AUGMENT).contiguous(memory_format=torch.channels_last)
+        chosen = torch.randint(views.shape[1], (BATCH,), generator=generator)
+        view = torch.randint(len(views), (BATCH,), generator=generator)
+        seen = jitter(views[view, chosen], generator, **AUGMENT).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             what, how = judge(seen)
         what, how = what.float(), how.float()

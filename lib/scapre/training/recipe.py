@@ -24,7 +24,7 @@ from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, save_tensors
 
 EDGE = 32
-PARTS = ("autoencoder", "text", "judge", "denoiser")
+PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
 
 
 def workplace() -> Path:
@@ -53,7 +53,7 @@ def train_part(part: str, steps: int | None = None) -> None:
 
     Raises:
         ValueError: no such part.
-        FileNotFoundError: the denoiser was asked for before autoencoder and text.
+        FileNotFoundError: a part was asked for before those it stands on.
     """
     folder = workplace() / part
     if part == "autoencoder":
@@ -68,10 +68,19 @@ def train_part(part: str, steps: int | None = None) -> None:
         captioner = Captioner(pair.text.config.hidden_size)
         captioner.image, captioner.project = pair.image, pair.project
         _keep(captioner, folder)
+    elif part == "decoder":
+        _, _, vae = _frozen("autoencoder")
+        trunk = _captioner().image.trunk
+        vae = vae_training.train_decoder(vae, pictures(), trunk, folder, _shortened(vae_training.DECODER, steps))
+        vae.save_pretrained(folder / "model")
     elif part == "judge":
+        _, _, vae = _frozen()
+        real = pictures()
+        with torch.no_grad():
+            again = torch.cat([vae(batch).sample.clamp(-1, 1) for batch in real.split(256)])
+        views = torch.stack([real, again])
         _keep(
-            judge_training.train_judge(pictures(), len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)),
-            folder,
+            judge_training.train_judge(views, len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)), folder
         )
     elif part == "denoiser":
         tokenizer, text, vae = _frozen()
@@ -86,15 +95,15 @@ def _keep(module: torch.nn.Module, folder: Path) -> None:
     save_tensors(module.state_dict(), folder / "final.safetensors")
 
 
-def _frozen() -> tuple[CLIPTokenizer, CLIPTextModel, AutoencoderKL]:
+def _frozen(autoencoder: str = "decoder") -> tuple[CLIPTokenizer, CLIPTextModel, AutoencoderKL]:
     base = workplace()
-    for part in ("text", "autoencoder"):
+    for part in ("text", autoencoder):
         if not (base / part / "model").is_dir():
             raise FileNotFoundError(f"train {part} first: `scapre train {part}`")
     tokenizer = CLIPTokenizer.from_pretrained(base / "text" / "tokenizer")
     tokenizer.model_max_length = text_training.LENGTH
     text = CLIPTextModel.from_pretrained(base / "text" / "model", use_safetensors=True).eval()
-    vae = AutoencoderKL.from_pretrained(base / "autoencoder" / "model", use_safetensors=True).eval()
+    vae = AutoencoderKL.from_pretrained(base / autoencoder / "model", use_safetensors=True).eval()
     return tokenizer, text, vae
 
 
@@ -128,7 +137,11 @@ def trained_judges() -> Judges:
     words = vocabulary()
     judge = Judge(len(words.concepts), len(words.styles))
     judge.load_state_dict(load_file(workplace() / "judge" / "final.safetensors"))
+    return Judges(judge.eval(), _captioner(), [names[0] for names in words.concepts], list(words.styles))
+
+
+def _captioner() -> Captioner:
     state = load_file(workplace() / "text" / "final.safetensors")
     captioner = Captioner(state["project.weight"].shape[1])
     captioner.load_state_dict(state)
-    return Judges(judge.eval(), captioner.eval(), [names[0] for names in words.concepts], list(words.styles))
+    return captioner.eval()
