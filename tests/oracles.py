@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 
@@ -47,6 +50,14 @@ def confined_one_by_one(weight, gate, contexts, anchors, kept, ridge, scale, ret
             right = right + scale * m * (w0 @ n) * c
         rows.append(torch.linalg.solve(system, right))
     return torch.stack(rows)
+
+
+def information_at(threshold: float, positive: float, negative: float, spread: float) -> float:
+    """I(1{a > τ}; y) for a | y ~ N(mean_y, spread²) and equal odds, from the four probabilities."""
+    on = {1: 1 - norm.cdf(threshold, positive, spread), 0: 1 - norm.cdf(threshold, negative, spread)}
+    joint = {(z, y): (on[y] if z else 1 - on[y]) / 2 for z in (0, 1) for y in (0, 1)}
+    marginal = {z: joint[z, 0] + joint[z, 1] for z in (0, 1)}
+    return sum(p * math.log(p / (marginal[z] * 0.5)) for (z, _), p in joint.items() if p > 0)
 
 
 def masked_cross_by_sum(weight, masks, contexts, anchors) -> Tensor:

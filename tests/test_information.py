@@ -3,6 +3,9 @@ from __future__ import annotations
 import math
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import information_at
 from scapre.information import (
     entropy_of_rows,
     gaussian_information,
@@ -32,14 +35,14 @@ def test_separated_classes_reach_the_ceiling() -> None:
     low, high = torch.zeros(1, 5) - torch.arange(5), torch.ones(1, 5) + torch.arange(5)
     assert abs(sampled_information(high, low).item() - math.log(2)) < 1e-6
     zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    assert abs(gaussian_information(one, zero, 0.01 * one, one / 2).item() - math.log(2)) < 1e-12
-    assert gaussian_information(one, one, one, one).item() == 0
+    assert abs(gaussian_information(one, zero, 0.01 * one).item() - math.log(2)) < 1e-12
+    assert gaussian_information(one, one, one).item() == 0
 
 
 def test_sampled_estimator_converges_to_the_exact_one() -> None:
     g = torch.Generator().manual_seed(0)
-    positive, negative, spread, threshold = torch.tensor([0.7, -0.2, 1.0, 0.25], dtype=torch.float64)
-    exact = gaussian_information(positive, negative, spread, threshold).item()
+    positive, negative, spread = torch.tensor([0.7, -0.2, 1.0], dtype=torch.float64)
+    exact = gaussian_information(positive, negative, spread).item()
     errors = []
     for samples in (5, 500):
         a = positive + torch.randn(400, samples, generator=g, dtype=torch.float64)
@@ -68,9 +71,11 @@ def test_masks_rank_information() -> None:
     assert (relative_gate(0 * information) == 0).all()
 
 
-def test_the_midpoint_is_the_best_threshold_of_equal_normals() -> None:
-    # It is the median of the mixture as well, so the exact estimator needs no choice of threshold.
-    positive, negative, spread = torch.tensor([1.3, -0.4, 0.8], dtype=torch.float64)
-    grid = torch.linspace(-3, 4, 701, dtype=torch.float64)
-    values = gaussian_information(positive.expand(701), negative.expand(701), spread.expand(701), grid)
-    assert abs(grid[values.argmax()] - (positive + negative) / 2) < 0.011
+@settings(max_examples=40, deadline=None)
+@given(positive=st.floats(-3, 3), negative=st.floats(-3, 3), spread=st.floats(0.3, 5))
+def test_exact_information_is_that_of_the_best_threshold(positive: float, negative: float, spread: float) -> None:
+    found = gaussian_information(*torch.tensor([positive, negative, spread], dtype=torch.float64)).item()
+    middle = (positive + negative) / 2  # the median of the mixture as well
+    assert abs(found - information_at(middle, positive, negative, spread)) < 1e-12
+    for threshold in torch.linspace(-6, 6, 25).tolist():
+        assert information_at(threshold, positive, negative, spread) <= found + 1e-12

@@ -130,3 +130,10 @@ def test_diagnostics_say_what_happened() -> None:
     assert facts["retained_drift"] > 0.1
     kept = diagnose(w0, ridge_solver(s, **{**RIDGE, "retain_scale": 1e8})(w0), s)
     assert kept["retained_drift"] < 1e-6
+
+
+def test_moments_do_not_depend_on_chunks_and_equal_sums() -> None:
+    s = statistics(m=600, d=6, anchors=4, length=3)
+    contexts, anchors = s.contexts.targets.double(), s.contexts.anchors.double()[s.contexts.anchor_of]
+    assert torch.allclose(s.gram, torch.einsum("mld,mle->de", contexts, contexts))
+    assert torch.allclose(s.cross, torch.einsum("mld,mle->de", anchors, contexts))

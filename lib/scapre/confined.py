@@ -9,7 +9,7 @@ from scapre.bures import row_step
 from scapre.information import gaussian_information, soft_mask
 from scapre.linalg import generalised_eigh
 from scapre.solution import Solution, Solver, condition_number
-from scapre.statistics import ConceptStatistics
+from scapre.statistics import CHUNK, ConceptStatistics
 
 
 def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
@@ -42,11 +42,13 @@ def confined_gate(weight: Tensor, targets: Tensor, neutrals: Tensor, noise_sigma
     Returns:
         m, ``(d_out,)`` in [0, 1].
     """
-    positive, negative = targets @ weight.T, neutrals @ weight.T
     sigma = noise_sigma * targets.square().mean().sqrt()
     spread = (sigma * weight.norm(dim=1)).clamp(min=torch.finfo(weight.dtype).tiny)
-    information = gaussian_information(positive, negative, spread.expand_as(positive), (positive + negative) / 2)
-    return soft_mask(information, power).amax(0)
+    gate = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
+    for concept, neutral in zip(targets.split(CHUNK), neutrals.split(CHUNK), strict=True):
+        information = gaussian_information(concept @ weight.T, neutral @ weight.T, spread)
+        gate = torch.maximum(gate, soft_mask(information, power).amax(0))
+    return gate
 
 
 def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor, scale: float) -> Tensor:

@@ -127,3 +127,24 @@ def against_count(table: pd.DataFrame, *, y: str, label: str, ax: Axes | None = 
     sns.lineplot(table, x="n", y=y, hue="method", palette=palette, marker="o", ax=ax)
     ax.set(xscale="log", xlabel="erased concepts $n$", ylabel=label)
     return ax
+
+
+def lines(
+    table: pd.DataFrame, *, x: str, y: str, hue: str, xlabel: str, log: bool = False, ax: Axes | None = None
+) -> Axes:
+    """Plot one line a ``hue`` of a tidy table."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")[1]
+    sns.lineplot(table, x=x, y=y, hue=hue, marker="o", palette="dark", ax=ax)
+    ax.set(xlabel=xlabel, xscale="log" if log else "linear")
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def bars(table: pd.DataFrame, *, y: str, values: Sequence[str], ax: Axes | None = None) -> Axes:
+    """Draw several percentages of every row side by side."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 0.5 * len(table) + 1.2), layout="constrained")[1]
+    tidy = table.melt(y, list(values), var_name="quantity", value_name="percent")
+    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=[BAD, GOOD, SOFT, INK][: len(values)], ax=ax)
+    ax.set(xlim=(0, 100), ylabel="")
+    ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(values), frameon=False)
+    return ax

@@ -62,27 +62,29 @@ def sampled_information(positive: Tensor, negative: Tensor) -> Tensor:
     return table[on, off]
 
 
-def gaussian_information(positive: Tensor, negative: Tensor, spread: Tensor, threshold: Tensor) -> Tensor:
+def gaussian_information(positive: Tensor, negative: Tensor, spread: Tensor) -> Tensor:
     """Compute I(z; y) exactly when both classes are normal with one spread and equal odds.
 
-    a | y ~ N(mean_y, spread²), so P(z = 1 | y) = Φ((mean_y − τ) / spread): no samples.
+        I = log 2 − H(Φ(|μ₁ − μ₀| / 2·spread)),  H(p) = −p log p − (1 − p) log(1 − p)
+
+    a | y ~ N(μ_y, spread²). τ is the midpoint of the means: the median of the mixture and
+    at once the threshold of largest information, so no choice is left and nothing is sampled.
 
     Args:
-        positive: mean activation of the target, ``(...)``.
-        negative: mean activation of the neutral, ``(...)``.
-        spread: standard deviation σ‖w_i‖, ``(...)``, > 0.
-        threshold: τ, ``(...)``.
+        positive: μ₁, mean activation of the target, ``(...)``.
+        negative: μ₀, mean activation of the neutral, ``(...)``.
+        spread: standard deviation σ‖w_i‖, ``(...)``, > 0; broadcasts.
 
     Returns:
         ``(...)`` nats in [0, log 2].
 
     >>> zero = torch.zeros(())
-    >>> gaussian_information(zero, zero, zero + 1, zero).item()
+    >>> gaussian_information(zero, zero, zero + 1).item()
     0.0
     """
-    on = torch.special.ndtr(torch.stack([negative - threshold, positive - threshold], -1) / spread[..., None])
-    joint = torch.stack([1 - on, on], dim=-1) / 2
-    return _information(joint).clamp(min=0)
+    gap = (positive - negative).abs_().div_(2 * spread)
+    right, wrong = torch.special.ndtr(gap), torch.special.ndtr(-gap)
+    return (torch.special.xlogy(right, right) + torch.special.xlogy(wrong, wrong) + math.log(2)).clamp_(min=0)
 
 
 def soft_mask(information: Tensor, power: float) -> Tensor:
@@ -97,10 +99,7 @@ def soft_mask(information: Tensor, power: float) -> Tensor:
     Returns:
         m, ``(concepts, d_out)`` in [0, 1].
     """
-    # One reduction a concept, as released: where every row sits at the ceiling log 2 the mask
-    # is the round-off of this mean divided by 1e-8, and a batched mean rounds differently.
-    centre = torch.stack([concept.mean() for concept in information])[:, None]
-    spread = torch.stack([concept.std() for concept in information])[:, None]
+    centre, spread = information.mean(1, keepdim=True), information.std(1, keepdim=True)
     standard = (information - centre) / (spread + 1e-8)  # 1e-8: the released constant
     return torch.sigmoid(standard / MASK_TEMPERATURE) ** power
 

@@ -45,7 +45,10 @@ def sampled_masks(
         noise = _draw(generator, (len(chunk), 2, MASK_SAMPLES, statistics.width), weight)
         inputs = torch.stack([chunk, null.expand_as(chunk)], dim=1)[:, :, None] + noise_sigma * noise
         activations = (inputs @ weight.T).movedim(-1, 1)
-        masks.append(soft_mask(sampled_information(activations[:, :, 0], activations[:, :, 1]), power))
+        information = sampled_information(activations[:, :, 0], activations[:, :, 1])
+        # One reduction a concept, as released: where every row sits at the ceiling log 2 the mask
+        # is the round-off of its mean divided by 1e-8, and a batched mean rounds differently.
+        masks += [soft_mask(concept[None], power) for concept in information]
     return torch.cat(masks).double()
 
 

@@ -54,11 +54,14 @@ class ConceptStatistics:
     @cached_property
     def cross(self) -> Tensor:
         """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
+        pairs = self.contexts
         total = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.targets.device)
-        for a, anchor in enumerate(self.contexts.anchors):
-            # All targets of one replacement share it, so their contexts are added up first.
-            chosen = self.contexts.targets[self.contexts.anchor_of == a]
-            total += anchor.double().T @ chosen.sum(0, dtype=torch.float64)
+        for chunk, owner in zip(pairs.targets.split(CHUNK), pairs.anchor_of.split(CHUNK), strict=True):
+            # Targets of one replacement share it, so their contexts are added up before the product.
+            kinds, place = owner.unique(return_inverse=True)
+            shape = (len(kinds), *chunk.shape[1:])
+            sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, chunk.double())
+            total += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
         return total
 
 

@@ -44,13 +44,10 @@ def solve_sylvester(relevance: Tensor, system: tuple[Tensor, Tensor], right: Ten
 def target_information(weight: Tensor, statistics: ConceptStatistics, noise_sigma: float) -> Tensor:
     """I^(k)_i of every target against the empty prompt, exactly, ``(m, d_out)`` nats.
 
-    Under s = c + σε the activation of row i is N(w_i·c, σ²‖w_i‖²); τ_i is the midpoint of
-    the two means, the median of the mixture.
+    Under s = c + σε the activation of row i is N(w_i·c, σ²‖w_i‖²).
     """
-    positive = (weight @ statistics.targets.T).T
-    negative = (weight @ statistics.null).expand_as(positive)
     spread = noise_sigma * weight.norm(dim=1).clamp(min=torch.finfo(weight.dtype).tiny)
-    return gaussian_information(positive, negative, spread.expand_as(positive), (positive + negative) / 2)
+    return gaussian_information(statistics.targets @ weight.T, weight @ statistics.null, spread)
 
 
 def paper_solver(
