@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -93,6 +94,35 @@ def verdict_colours(right: Sequence[bool], wanted: Sequence[bool]) -> list[str]:
     return [GOOD if bool(r) == bool(w) else BAD for r, w in zip(right, wanted, strict=True)]
 
 
+def before_and_after(
+    drawn: tuple[Tensor, Tensor], judged: tuple[pd.DataFrame, pd.DataFrame], targets: Sequence[str]
+) -> Figure:
+    """Lay the pictures of one plan out twice: left before an edit, right after it.
+
+    Args:
+        drawn: uint8 ``(N, H, W, 3)`` before and after, concept by concept, style fastest.
+        judged: the tables of ``evaluation.assess`` for both.
+        targets: concepts whose right name is wanted on the left only.
+    """
+    concepts, styles = list(judged[0]["concept"].unique()), list(judged[0]["style"].unique())
+    n = len(styles)
+    images, words, colours = [], [], []
+    for row, concept in enumerate(concepts):
+        for after in (0, 1):
+            part = judged[after].iloc[n * row : n * (row + 1)]
+            images += list(drawn[after][n * row : n * (row + 1)])
+            words += part["seen"].tolist()
+            colours += verdict_colours(part["right"], [not (after and concept in targets)] * n)
+    return picture_grid(
+        torch.stack(images),
+        2 * n,
+        captions=words,
+        colours=colours,
+        row_names=[f"{c}\n(erased)" if c in targets else c for c in concepts],
+        column_names=[f"{when}: {s}" for when in ("before", "after") for s in styles],
+    )
+
+
 def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
     ax = ax or plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")[1]
@@ -136,7 +166,7 @@ def lines(
     ax = ax or plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")[1]
     sns.lineplot(table, x=x, y=y, hue=hue, marker="o", palette="dark", ax=ax)
     ax.set(xlabel=xlabel, xscale="log" if log else "linear")
-    ax.legend(title=None, frameon=False)
+    ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

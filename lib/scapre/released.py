@@ -168,7 +168,7 @@ def scale_solver(
     eye = torch.eye(statistics.width, dtype=torch.float64, device=c.device)
     moments = c.T @ c + erase_scale * statistics.gram
     basis = orthonormal_basis(c)
-    shared = _shared_directions(c, gate_temperature, gate_power) if spectral_gate else None
+    shared = shared_directions(c, gate_temperature, gate_power) if spectral_gate else None
     extremes = torch.linalg.eigvalsh(moments)[[0, -1]]
 
     def solve(original: Tensor) -> Solution:
@@ -208,8 +208,17 @@ def scale_solver(
 _hold = safety_valve  # the setting of the same name hides it in scale_solver
 
 
-def _shared_directions(c: Tensor, temperature: float, power: float) -> Tensor:
-    """U diag(1 − g) Uᵀ of the released ASED: the part of R that μ multiplies."""
-    _, values, right = torch.linalg.svd(c, full_matrices=False)
+def shared_directions(targets: Tensor, temperature: float, power: float) -> Tensor:
+    """U diag(1 − g) Uᵀ of the released spectral gate (ASED): the part of R that μ multiplies.
+
+    Args:
+        targets: C = Q diag(σ) Uᵀ, ``(m, d)``.
+        temperature: T.
+        power: q.
+
+    Returns:
+        ``(d, d)`` with eigenvalues in [0, 1]: 1 on directions few targets share, 0 on shared ones.
+    """
+    _, values, right = torch.linalg.svd(targets, full_matrices=False)
     gate = spectral_gate(values, temperature, power)
     return right.T @ ((1 - gate)[:, None] * right)

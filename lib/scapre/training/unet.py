@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train
 
-SCHEDULE = Schedule(steps=8800, lr=6e-4, warmup=100, ema=0.998, save_every=250, weight_decay=0.01)
+SCHEDULE = Schedule(steps=7600, lr=6e-4, warmup=100, ema=0.998, save_every=250, weight_decay=0.01)
 BATCH, CAPTIONS, STYLED, DROPOUT = 64, 10, 7, 0.1
 
 
