@@ -71,7 +71,8 @@ def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
 
 
 def test_a_known_edit_behaves_as_on_stable_diffusion(pipe: Any, judges: Judges) -> None:
-    table = uce_behaviour(pipe, judges, (0,), (10, 50)).set_index(["kept in the objective", "n"])
+    cases = ((True, "sentences", (10,)), (False, "name", (10, 50)))
+    table = uce_behaviour(pipe, judges, (0,), cases).set_index(["kept", "n"])
     # the card reports means over three orders against 15 and 90; one order has two hundred pictures
     assert table.loc[(True, 10), "unlearn"] <= 25
     assert table.loc[(True, 10), "preserve"] >= 85

@@ -112,7 +112,7 @@ def before_and_after(
             part = judged[after].iloc[n * row : n * (row + 1)]
             images += list(drawn[after][n * row : n * (row + 1)])
             words += part["seen"].tolist()
-            colours += verdict_colours(part["right"], [not (after and concept in targets)] * n)
+            colours += verdict_colours(part["right"].tolist(), [not (after and concept in targets)] * n)
     return picture_grid(
         torch.stack(images),
         2 * n,

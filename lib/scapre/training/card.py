@@ -29,7 +29,6 @@ from scapre.training.text import participation_ratio
 
 RUNS = (101,)  # seeds of the card's pictures; training used none of them
 ORDERS = (0, 1, 2)  # random choices of targets
-RETAINED_COUNTS, BARE_COUNTS = (1, 5, 10), (1, 5, 10, 20, 50, 100)
 
 
 def measure(quick: bool = False) -> dict[str, pd.DataFrame]:
@@ -45,12 +44,9 @@ def measure(quick: bool = False) -> dict[str, pd.DataFrame]:
         "judges": judge_examination(judges),
     }
     pictures, per_concept = drawing(pipe, judges, names, RUNS[:1] if quick else RUNS)
-    orders = ORDERS[:1] if quick else ORDERS
-    return (
-        tables
-        | {"drawing": pictures, "concepts": per_concept}
-        | {"uce": uce_behaviour(pipe, judges, orders, (1, 10) if quick else None)}
-    )
+    cases = ((True, "sentences", (10,)),) if quick else UCE_CASES
+    uce = uce_behaviour(pipe, judges, ORDERS[:1] if quick else ORDERS, cases)
+    return tables | {"drawing": pictures, "concepts": per_concept, "uce": uce}
 
 
 def text_geometry(pipe: Any, names: list[str]) -> pd.DataFrame:
@@ -114,28 +110,34 @@ def drawing(pipe: Any, judges: Judges, names: list[str], runs: tuple[int, ...]) 
     return summary, each.rename(columns={"right": "object", "right_style": "style"})
 
 
+#: UCE's cases: kept concepts in the objective, sentences of every concept, numbers of targets
+UCE_CASES = ((True, "name", (1, 5, 10)), (True, "sentences", (1, 5, 10)), (False, "name", (1, 5, 10, 20, 50, 100)))
+
+
 def uce_behaviour(
-    pipe: Any, judges: Judges, orders: tuple[int, ...], counts: tuple[int, ...] | None = None
+    pipe: Any,
+    judges: Judges,
+    orders: tuple[int, ...] = ORDERS,
+    cases: tuple[tuple[bool, str, tuple[int, ...]], ...] = UCE_CASES,
 ) -> pd.DataFrame:
     """Erase random targets by UCE at its published settings, with and without kept concepts.
 
     Preserve is relative to the unedited model on the same pictures, in percent.
     """
-    names, styles = judges.objects, list(STYLES)
-    rows: list[tuple[bool, int, int, float, float]] = []
+    rows: list[tuple[bool, str, int, int, float, float]] = []
     unedited: dict[int, float] = {}
-    jobs = [(o, k, n) for o in orders for k in (True, False) for n in counts or (RETAINED_COUNTS if k else BARE_COUNTS)]
-    for order, keep, n in tqdm(jobs, desc="UCE behaviour"):
-        mixed = np.random.default_rng(order).permutation(names).tolist()
-        targets, kept = mixed[:n], mixed[n:]
+    jobs = [(order, keep, words, n) for order in orders for keep, words, counts in cases for n in counts]
+    for order, keep, words, n in tqdm(jobs, desc="UCE behaviour"):
+        mixed = np.random.default_rng(order).permutation(judges.objects).tolist()
+        targets, kept = mixed[:n], mixed[n:] if keep else ()
         # The last hundred of an order are never targets.
-        pictures = two_sides(targets, mixed[-100:], styles, (order,), limit=100)
+        pictures = two_sides(targets, mixed[-100:], list(STYLES), (order,), limit=100)
         if order not in unedited:
             unedited[order] = trial(pipe, judges, None, pictures)["preserve"]
-        patch = erase(pipe, targets, anchors="", retained=kept if keep else (), method="uce", progress=False)
+        patch = erase(pipe, targets, anchors="", retained=kept, templates=words, method="uce", progress=False)
         found = trial(pipe, judges, patch, pictures)
-        rows.append((keep, n, order, found["unlearn"], 100 * found["preserve"] / unedited[order]))
-    return pd.DataFrame(rows, columns=["kept in the objective", "n", "order", "unlearn", "preserve"])
+        rows.append((keep, words, n, order, found["unlearn"], 100 * found["preserve"] / unedited[order]))
+    return pd.DataFrame(rows, columns=["kept", "templates", "n", "order", "unlearn", "preserve"])
 
 
 def write_card(tables: dict[str, pd.DataFrame]) -> Path:
@@ -146,10 +148,7 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
     weak = tables["concepts"].query("object < 50")["concept"].tolist()
     uce = (
-        tables["uce"]
-        .groupby(["kept in the objective", "n"])[["unlearn", "preserve"]]
-        .agg(["mean", "min", "max"])
-        .round(1)
+        tables["uce"].groupby(["kept", "templates", "n"])[["unlearn", "preserve"]].agg(["mean", "min", "max"]).round(1)
     )
     uce.columns = pd.Index([f"{column[0]} ({column[1]})" for column in uce.columns])
     size = sum(p.stat().st_size for p in model_folder().rglob("*") if p.is_file()) / 2**20
@@ -209,7 +208,8 @@ A convolutional classifier of object and style, trained on augmented real emoji,
 
 UCE (λ = 0.5, η = ρ = 1, last content token, anchor ""), mean, lowest and highest over {orders} random choices of
 targets. Unlearn is the object accuracy on targets; preserve is the accuracy on other concepts in percent of the
-unedited model's on the same pictures.
+unedited model's on the same pictures. `kept` says whether all other concepts stand in the objective; `templates`
+whether each concept is its bare name or four sentences, pooled (`scapre.concepts.TEMPLATES`).
 
 {uce}
 
