@@ -44,7 +44,7 @@ METHODS: dict[str, Method] = {
             # chosen on the validation concepts: notebook 05
             "ridge": 20.0,
             "erase_scale": 1.0,
-            "retain_scale": 1.0,
+            "retain_scale": 0.05,
             "p": 1.0,
             "noise_sigma": 1.0,
             "use_mask": True,

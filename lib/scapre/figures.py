@@ -143,6 +143,8 @@ def shares(table: pd.DataFrame, *, x: str, y: str, hue: str | None = None, ax: A
     """Draw horizontal bars of percentages with their 95 % intervals (columns ``low, high``)."""
     ax = ax or plt.subplots(figsize=(WIDTH, 0.35 * len(table) + 1.2), layout="constrained")[1]
     sns.barplot(table, x=x, y=y, hue=hue, ax=ax, color=None if hue else SOFT)
+    if hue:
+        ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     if {"low", "high"} <= set(table) and hue is None:
         reach = [table[x] - table["low"], table["high"] - table[x]]
         ax.errorbar(table[x], range(len(table)), xerr=reach, fmt="none", color=INK, lw=1.2)
