@@ -213,6 +213,10 @@ whether each concept is its bare name or four sentences, pooled (`scapre.concept
 
 {uce}
 
+The behaviour aimed at is unlearn ≤ 15 and preserve ≥ 90 with kept concepts, and steady decline without. Where a row
+with kept concepts misses it, mind that 399 kept names are more than the 384 dimensions of a feature, so the objective
+leaves the targets little room of their own; sentences, which pool several features a concept, leave more.
+
 ## Limits
 
 It knows 400 things and six styles, at 32×32. It says nothing about people, scenes or photographs, and forgetting
