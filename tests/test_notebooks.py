@@ -22,7 +22,8 @@ def test_notebook_runs_elsewhere(path: Path, tmp_path: Path, monkeypatch: pytest
     assert figures
     assert tables
     for figure in figures:
-        assert min(Image.open(figure).size) > 100
+        with Image.open(figure) as picture:
+            assert min(picture.size) > 100
     for table in tables:
         assert len(pd.read_csv(table)) > 0
     assert (tmp_path / "data" / "results" / path.stem / "provenance.json").is_file()
@@ -44,7 +45,7 @@ def test_a_failing_cell_is_named_and_leaves_no_result(tmp_path: Path) -> None:
     new = nbformat.v4
     book = new.new_notebook(
         cells=[new.new_code_cell("seed = 1", metadata={"tags": ["parameters"]}), new.new_code_cell("1 / 0")],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
     nbformat.write(book, tmp_path / "09_fails.ipynb")
     with pytest.raises(NotebookError, match="09_fails, cell 2: ZeroDivisionError"):
@@ -56,7 +57,7 @@ def test_scrubbing_removes_what_differs_between_runs(tmp_path: Path) -> None:
     new = nbformat.v4
     book = new.new_notebook(
         cells=[new.new_code_cell("seed = 1\nprint(seed)", metadata={"tags": ["parameters"]})],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
     nbformat.write(book, tmp_path / "09_fine.ipynb")
     run_notebook(tmp_path / "09_fine.ipynb", tmp_path / "out.ipynb", {"seed": 2})
