@@ -6,7 +6,7 @@ ENV := $(if $(CONDA_PREFIX),$(CONDA_PREFIX),.venv)
 BIN := $(ENV)/bin
 READY := $(ENV)/.scapre-ready
 
-.PHONY: figures test unit notebooks lint card
+.PHONY: figures test unit notebooks lint card bench
 
 figures: $(READY)
 	$(BIN)/scapre run
@@ -26,6 +26,10 @@ lint: $(READY)
 # Run the notebooks and store their outputs as the committed, compared ones.
 notebooks: $(READY)
 	$(BIN)/scapre run --update
+
+# Time an edit at the shapes of Stable Diffusion 1.x; needs an idle machine.
+bench: $(READY)
+	$(BIN)/scapre bench
 
 card: $(READY)
 	$(BIN)/scapre card

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import confined_one_by_one, masked_cross_by_sum, sylvester_by_kronecker
 from scapre.confined import confined_solver, matched_neutrals, solve_confined
+from scapre.embeddings import Contexts
 from scapre.linalg import generalised_eigh
 from scapre.released import masked_cross, spectral_gate
 from scapre.ridge import ridge_solver
 from scapre.solution import diagnose
+from scapre.statistics import ConceptStatistics
 from scapre.sylvester import overlap_regulariser, paper_solver, solve_sylvester
 from toys import statistics, weight
 
@@ -137,3 +139,22 @@ def test_moments_do_not_depend_on_chunks_and_equal_sums() -> None:
     contexts, anchors = s.contexts.targets.double(), s.contexts.anchors.double()[s.contexts.anchor_of]
     assert torch.allclose(s.gram, torch.einsum("mld,mle->de", contexts, contexts))
     assert torch.allclose(s.cross, torch.einsum("mld,mle->de", anchors, contexts))
+
+
+def turned(s: ConceptStatistics, q: torch.Tensor) -> ConceptStatistics:
+    """The same concepts in rotated coordinates of text space (float32 contexts lose 1e-7)."""
+    pairs = Contexts(s.contexts.targets @ q.float(), s.contexts.anchors @ q.float(), s.contexts.anchor_of)
+    return ConceptStatistics(s.targets @ q, s.anchors @ q, pairs, s.retained @ q, s.kept @ q.float(), s.null @ q)
+
+
+def test_solutions_turn_with_text_space_and_change_nothing_without_pressure() -> None:
+    s, w0 = statistics(), weight()
+    q = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(4), dtype=torch.float64))[0]
+    paper = {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.5, "geodesic_time": 0.2}
+    cases = ((ridge_solver, RIDGE), (confined_solver, CONFINED | {"bures_iters": 1}), (paper_solver, paper))
+    for solver, settings_ in cases:
+        straight, rotated = solver(s, **settings_)(w0).weight, solver(turned(s, q), **settings_)(w0 @ q).weight
+        assert torch.allclose(rotated, straight @ q, atol=1e-5)
+        assert not torch.allclose(rotated, straight, atol=1e-2)
+    for solver, settings_ in cases[:2]:
+        assert torch.allclose(solver(s, **settings_ | {"erase_scale": 0.0})(w0).weight, w0, atol=1e-12)

@@ -61,13 +61,21 @@ def bench(
     method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
     counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
 ) -> None:
-    """Time an edit at the shapes of a real model; writes data/results/bench/MODEL_METHOD.csv."""
+    """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD."""
+    from scapre import figures
     from scapre.bench import COUNTS, benchmark
 
     table = benchmark(model, method, counts or COUNTS)
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.3f")
+    figures.theme()
+    tidy = table.melt("n", ["total", "floor", "naive"], "what", "seconds")
+    axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
+    axes.set(yscale="log", title=f"{method} at the shapes of {model}")
+    picture = repository() / "figures" / "bench" / f"{path.stem}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    axes.figure.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
