@@ -62,6 +62,8 @@ def bench(
     counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
 ) -> None:
     """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD."""
+    import matplotlib.pyplot as plt
+
     from scapre import figures
     from scapre.bench import COUNTS, benchmark
 
@@ -75,7 +77,7 @@ def bench(
     axes.set(yscale="log", title=f"{method} at the shapes of {model}")
     picture = repository() / "figures" / "bench" / f"{path.stem}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    axes.figure.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
