@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from scapre.bench import benchmark
-from scapre.editing import METHODS
+from scapre.methods.registry import METHODS
 
 
 @pytest.mark.parametrize("method", METHODS)

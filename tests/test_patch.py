@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import scapre
 import torch
+from scapre.methods.registry import METHODS
 from scapre.patch import fingerprint
 from scapre.projections import projection_names, read_projections
 from toys import tiny_pipe
@@ -17,16 +18,18 @@ def pipe() -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("method", list(scapre.methods()))
-def test_apply_and_undo_restore_every_bit(pipe: SimpleNamespace, method: str) -> None:
+@pytest.mark.parametrize("templates", ["name", "sentences"])
+def test_apply_and_undo_restore_every_bit(pipe: SimpleNamespace, method: str, templates: str) -> None:
     before = fingerprint(pipe.unet.state_dict())
-    patch = scapre.erase(pipe, ["cat", "dog"], retained=["sun", "boat"], method=method, progress=False)
+    options = {"method": method, "templates": templates, "progress": False}
+    patch = scapre.erase(pipe, ["cat", "dog"], retained=["sun", "boat"], **options)
     assert fingerprint(pipe.unet.state_dict()) == before  # erase never changes the pipeline
     with patch.applied(pipe):
         assert fingerprint(pipe.unet.state_dict()) != before
         changed = {
             k for k, v in pipe.unet.state_dict().items() if k in patch.original and not v.equal(patch.original[k])
         }
-        assert changed == set(projection_names(pipe.unet))
+        assert changed == set(projection_names(pipe.unet, METHODS[method].kinds))
     assert fingerprint(pipe.unet.state_dict()) == before
     for facts in patch.diagnostics.values():
         assert 0 < facts["drift"] < 2

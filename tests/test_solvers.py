@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import confined_one_by_one, masked_cross_by_sum, sylvester_by_kronecker
-from scapre.confined import confined_solver, matched_neutrals, solve_confined
 from scapre.embeddings import Contexts
 from scapre.linalg import generalised_eigh
-from scapre.released import masked_cross, spectral_gate
-from scapre.ridge import ridge_solver
-from scapre.solution import diagnose
+from scapre.methods.confined import confined_solver, matched_neutrals, solve_confined
+from scapre.methods.paper import overlap_regulariser, paper_solver, solve_sylvester
+from scapre.methods.released import masked_cross, spectral_gate
+from scapre.methods.solution import diagnose
+from scapre.methods.uce import uce_solver
 from scapre.statistics import ConceptStatistics
-from scapre.sylvester import overlap_regulariser, paper_solver, solve_sylvester
 from toys import statistics, weight
 
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
@@ -23,7 +23,7 @@ CONFINED = {**RIDGE, "p": 1.0, "noise_sigma": 1.0, "use_mask": True, "bures_iter
 
 def test_ridge_gradient_vanishes() -> None:
     s, w0 = statistics(), weight()
-    w = ridge_solver(s, **RIDGE)(w0).weight.requires_grad_()
+    w = uce_solver(s, **RIDGE)(w0).weight.requires_grad_()
 
     def loss(w: torch.Tensor) -> torch.Tensor:
         forget = (w @ s.targets.T - w0 @ s.anchors.T).square().sum()
@@ -37,7 +37,7 @@ def test_ridge_gradient_vanishes() -> None:
 def test_large_ridge_returns_the_original() -> None:
     s, w0 = statistics(), weight()
     for solver in (
-        ridge_solver(s, **{**RIDGE, "ridge": 1e9}),
+        uce_solver(s, **{**RIDGE, "ridge": 1e9}),
         confined_solver(s, **{**CONFINED, "ridge": 1e9}),
         paper_solver(s, ridge=1e9, erase_scale=1.0, noise_sigma=0.01, geodesic_time=0.0),
     ):
@@ -100,12 +100,14 @@ def test_paper_gate_saturates_and_median_gate_does_not() -> None:
 
 
 @pytest.mark.parametrize("anchors", [1, 3])
-def test_masked_cross_equals_the_double_sum(anchors: int) -> None:
-    s, w0 = statistics(anchors=anchors), weight()
+@pytest.mark.parametrize("share", [1, 2])
+def test_masked_cross_equals_the_double_sum(anchors: int, share: int) -> None:
+    s, w0 = statistics(anchors=anchors, share=share), weight()
     masks = torch.rand(5, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     contexts, replace = s.contexts.targets.double(), s.contexts.anchors.double()[s.contexts.anchor_of]
-    assert torch.allclose(masked_cross(w0, s, masks), masked_cross_by_sum(w0, masks, contexts, replace))
-    ones = torch.ones_like(masks)
+    each = masks.repeat_interleave(share, 0)
+    assert torch.allclose(masked_cross(w0, s, masks), masked_cross_by_sum(w0, each, contexts, replace))
+    ones = torch.ones_like(each)
     assert torch.allclose(masked_cross(w0, s, None), masked_cross_by_sum(w0, ones, contexts, replace))
 
 
@@ -126,11 +128,11 @@ def test_matched_neutrals_are_the_nearest_kept_concepts() -> None:
 
 def test_diagnostics_say_what_happened() -> None:
     s, w0 = statistics(), weight()
-    facts = diagnose(w0, ridge_solver(s, **{**RIDGE, "ridge": 1e-8, "retain_scale": 0.0})(w0), s)
+    facts = diagnose(w0, uce_solver(s, **{**RIDGE, "ridge": 1e-8, "retain_scale": 0.0})(w0), s)
     assert facts["residual"] < 1e-6
     assert facts["drift"] > 0.1
     assert facts["retained_drift"] > 0.1
-    kept = diagnose(w0, ridge_solver(s, **{**RIDGE, "retain_scale": 1e8})(w0), s)
+    kept = diagnose(w0, uce_solver(s, **{**RIDGE, "retain_scale": 1e8})(w0), s)
     assert kept["retained_drift"] < 1e-6
 
 
@@ -144,14 +146,14 @@ def test_moments_do_not_depend_on_chunks_and_equal_sums() -> None:
 def turned(s: ConceptStatistics, q: torch.Tensor) -> ConceptStatistics:
     """The same concepts in rotated coordinates of text space (float32 contexts lose 1e-7)."""
     pairs = Contexts(s.contexts.targets @ q.float(), s.contexts.anchors @ q.float(), s.contexts.anchor_of)
-    return ConceptStatistics(s.targets @ q, s.anchors @ q, pairs, s.retained @ q, s.kept @ q.float(), s.null @ q)
+    return ConceptStatistics(s.targets @ q, s.anchors @ q, pairs, s.retained @ q, s.kept @ q.float(), s.blank @ q)
 
 
 def test_solutions_turn_with_text_space_and_change_nothing_without_pressure() -> None:
     s, w0 = statistics(), weight()
     q = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(4), dtype=torch.float64))[0]
     paper = {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.5, "geodesic_time": 0.2}
-    cases = ((ridge_solver, RIDGE), (confined_solver, CONFINED | {"bures_iters": 1}), (paper_solver, paper))
+    cases = ((uce_solver, RIDGE), (confined_solver, CONFINED | {"bures_iters": 1}), (paper_solver, paper))
     for solver, settings_ in cases:
         straight, rotated = solver(s, **settings_)(w0).weight, solver(turned(s, q), **settings_)(w0 @ q).weight
         assert torch.allclose(rotated, straight @ q, atol=1e-5)

@@ -13,23 +13,25 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 WORDS = ("cat", "dog", "sun", "boat", "tree", "a picture of a red car", "lemon", "rose")
 
 
-def statistics(m: int = 5, d: int = 12, retained: int = 3, length: int = 4, anchors: int = 1, seed: int = 0):
+def statistics(
+    m: int = 5, d: int = 12, retained: int = 3, length: int = 4, anchors: int = 1, seed: int = 0, share: int = 1
+):
     g = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=g, dtype=torch.float64)
 
-    contexts = draw(m, length, d).float()
-    anchor_of = torch.arange(m) % anchors
+    contexts = draw(m * share, length, d).float()
+    anchor_of = torch.arange(m).repeat_interleave(share) % anchors
     replace = draw(anchors, length, d).float()
     kept = draw(retained, length, d).float()
     return ConceptStatistics(
-        targets=contexts[:, 0].double(),
-        anchors=replace[anchor_of, 0].double(),
+        targets=contexts[::share, 0].double(),
+        anchors=replace[anchor_of[::share], 0].double(),
         contexts=Contexts(contexts, replace, anchor_of),
         retained=kept[:, 0].double(),
         kept=kept,
-        null=draw(d),
+        blank=draw(length, d),
     )
 
 

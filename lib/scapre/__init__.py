@@ -6,7 +6,7 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     anchors    C*  (m, d)       what replaces them
     contexts   c_{k,t}, ñ_t     paired positions of target and replacement
     retained   R   (r, d)       concepts to keep
-    null       e₀  (d,)         position 1 of the empty prompt
+    null       e₀  (d,)         position 1 of the empty prompt, ``blank (T, d)``
     gram       S   (d, d)       Σ c cᵀ over all contexts of the targets
     cross      X   (d, d)       Σ ñ cᵀ; a layer's right-hand side is W₀X
     basis      U   (d, k)       orthonormal basis of the targets, Π = UUᵀ
@@ -18,8 +18,9 @@ Notation (rows are samples; the papers' column matrices are our transposes):
 
 from scapre.backbones import load_pipeline
 from scapre.concepts import ConceptError, read_concepts
-from scapre.editing import erase, methods
+from scapre.editing import erase
 from scapre.emoji import load_emoji
+from scapre.methods.registry import methods
 from scapre.patch import Patch, PatchError
 
 __all__ = ["ConceptError", "Patch", "PatchError", "erase", "load_emoji", "load_pipeline", "methods", "read_concepts"]

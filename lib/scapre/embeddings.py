@@ -75,11 +75,6 @@ def _run(encoder: Any, tokens: Any, device: torch.device, **options: bool) -> An
     return encoder(tokens.input_ids.to(device), attention_mask=mask, **options)
 
 
-def null_feature(pipe: Any) -> Tensor:
-    """e₀: the feature at position 1 of the empty prompt, ``(d,)``."""
-    return encode(pipe, [""]).hidden[0, 1]
-
-
 def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
     """Pair positions of targets and replacements, last content token first.
 
@@ -97,3 +92,8 @@ def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Cont
     longest = int(count.max())
     paired = shift(targets) * (step < count[:, None])[..., None]
     return Contexts(paired[:, :longest], shift(anchors)[:, :longest], anchor_of)
+
+
+def pair_whole(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
+    """Pair every position of a target with the same position of its replacement, the start token included."""
+    return Contexts(targets.hidden, anchors.hidden, anchor_of)

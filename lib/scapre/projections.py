@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 
-def projection_names(unet: nn.Module) -> list[str]:
+def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
     """List the projections: ``to_v`` of all blocks, then ``to_k``; blocks down, up, mid.
 
     The order is that of the released code's random draws.
@@ -19,17 +19,17 @@ def projection_names(unet: nn.Module) -> list[str]:
     blocks = [name for name, _ in unet.named_modules() if name.endswith("attn2")]
     if not blocks:
         raise ValueError("this UNet has no cross-attention (attn2) to edit")
-    return [f"{block}.{kind}.weight" for kind in ("to_v", "to_k") for block in blocks]
+    return [f"{block}.{kind}.weight" for kind in kinds for block in blocks]
 
 
-def read_projections(unet: nn.Module) -> dict[str, Tensor]:
+def read_projections(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> dict[str, Tensor]:
     """Copy the weights, ``(d_out, d)`` each, by parameter name.
 
     Raises:
         ValueError: a weight holds NaN or infinity.
     """
     parameters = dict(unet.named_parameters())
-    weights = {name: parameters[name].detach().clone() for name in projection_names(unet)}
+    weights = {name: parameters[name].detach().clone() for name in projection_names(unet, kinds)}
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
             raise ValueError(f"{name} holds NaN or infinity; load an intact model")

@@ -23,10 +23,11 @@ class ConceptStatistics:
     Attributes:
         targets: C, ``(m, d)``, features at the last content token.
         anchors: C*, ``(m, d)``, the same of each target's replacement.
-        contexts: paired positions from the last content token on.
+        contexts: paired positions of every sentence, ``share`` sentences a target, targets slowest;
+            from the last content token on, or all, as the method reads them.
         retained: R, ``(r, d)``, last content token.
         kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
-        null: e₀, ``(d,)``.
+        blank: hidden states of the empty prompt, ``(T, d)``.
     """
 
     targets: Tensor
@@ -34,12 +35,22 @@ class ConceptStatistics:
     contexts: Contexts
     retained: Tensor
     kept: Tensor
-    null: Tensor
+    blank: Tensor
 
     @property
     def width(self) -> int:
         """d, the width of the text features."""
         return self.targets.shape[1]
+
+    @property
+    def null(self) -> Tensor:
+        """e₀, ``(d,)``: position 1 of the empty prompt."""
+        return self.blank[1]
+
+    @property
+    def share(self) -> int:
+        """How many sentences stand for one target."""
+        return len(self.contexts.targets) // len(self.targets)
 
     @cached_property
     def gram(self) -> Tensor:

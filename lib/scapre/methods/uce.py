@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scapre.solution import Solution, Solver, condition_number
+from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import ConceptStatistics
 
 
-def ridge_solver(statistics: ConceptStatistics, *, ridge: float, erase_scale: float, retain_scale: float) -> Solver:
+def uce_solver(statistics: ConceptStatistics, *, ridge: float, erase_scale: float, retain_scale: float) -> Solver:
     """Minimise η Σ‖W c − W₀ c*‖² + ρ Σ‖(W − W₀) r‖² + λ‖W − W₀‖².
 
         W = W₀ (λI + η C*ᵀC + ρ RᵀR) (λI + η CᵀC + ρ RᵀR)⁻¹

@@ -12,7 +12,7 @@ from torch import Tensor
 from scapre.bures import row_step, safety_valve
 from scapre.information import entropy_of_rows, sampled_information, soft_mask
 from scapre.linalg import lower_median, orthonormal_basis, solve_rows
-from scapre.solution import Solution, Solver, condition_number
+from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import ConceptStatistics
 
 MASK_SAMPLES = 5  # of targets and of neutrals each, as released
@@ -79,6 +79,7 @@ def masked_cross(weight: Tensor, statistics: ConceptStatistics, masks: Tensor | 
     if masks is None:
         return weight @ statistics.cross
     contexts = statistics.contexts
+    masks = masks.repeat_interleave(statistics.share, dim=0)  # all sentences of a concept share its mask
     total = torch.zeros_like(weight)
     for a, anchor in enumerate(contexts.anchors):
         # float32, as the contexts are: this is the only product that grows with rows × concepts × L

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scapre.bures import geodesic
 from scapre.information import gaussian_information, relative_gate
-from scapre.solution import Solution, Solver, condition_number
+from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import ConceptStatistics
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from scapre.bures import row_step
 from scapre.information import gaussian_information, soft_mask
 from scapre.linalg import generalised_eigh
-from scapre.solution import Solution, Solver, condition_number
+from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import CHUNK, ConceptStatistics
 
 
