@@ -111,7 +111,7 @@ METHODS: dict[str, Method] = {
     ),
     "cure": Method(
         "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts",
-        {"alpha": 2.0},
+        {"alpha": 2.0, "per_concept": True},
         cure_solver,
         positions="whole",
     ),
