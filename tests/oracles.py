@@ -82,16 +82,18 @@ def ridge_by_sum(weight, contexts, anchors, kept, ridge, scale, retain) -> Tenso
 
 
 def rece_by_layers(weights, contexts, anchors, kept, ridge, scale, retain, gamma, epochs) -> list[Tensor]:
-    """Erase on every layer; then derive every embedding from sums over layers and erase it, epoch by epoch."""
-    edited = [ridge_by_sum(w, contexts, anchors, kept, ridge, scale, retain) for w in weights]
+    """Erase on every layer; then derive every embedding from sums over layers, add it to the targets, erase anew."""
+    targets, goals = list(contexts), list(anchors)
+    edited = [ridge_by_sum(w, targets, goals, kept, ridge, scale, retain) for w in weights]
     for _ in range(epochs):
         left = gamma * torch.eye(weights[0].shape[1], dtype=weights[0].dtype)
         right = torch.zeros_like(left)
         for w, w0 in zip(edited, weights, strict=True):
             left = left + w.T @ w
             right = right + w.T @ w0
-        derived = [torch.linalg.solve(left, right @ c) for c in contexts]
-        edited = [ridge_by_sum(w, derived, anchors, kept, ridge, scale, retain) for w in edited]
+        targets = targets + [torch.linalg.solve(left, right @ c) for c in contexts]
+        goals = goals + list(anchors)
+        edited = [ridge_by_sum(w, targets, goals, kept, ridge, scale, retain) for w in weights]
     return edited
 
 

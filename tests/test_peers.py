@@ -14,6 +14,7 @@ from scapre.methods.cure import cure_solver, spectral_eraser
 from scapre.methods.mace import mace_solver
 from scapre.methods.rece import derived_embedding, rece_solver
 from scapre.methods.registry import METHODS, build_solver, complete
+from scapre.methods.solution import diagnose
 from scapre.methods.speed import CENTRES, above_mean, k_means, kept_moment
 from scapre.methods.uce import ridge_change, uce_solver
 from scapre.statistics import ConceptStatistics
@@ -167,6 +168,7 @@ def test_rece_reproduces_less_with_every_epoch_and_nothing_new_at_infinite_gamma
     left = [r.facts["reproduced"] for r in rounds]
     assert left == sorted(left, reverse=True)
     assert left[0] > left[-1] + 0.05
+    assert diagnose(w0, rounds[-1], s)["residual"] < 0.3  # the first targets stay erased
     still = rece_solver(s, [w0], **RIDGE, gamma=1e14, epochs=3)(w0).weight
     assert torch.allclose(still, rounds[0].weight, atol=1e-8)
     untouched = rece_solver(s, [w0], **{**RIDGE, "ridge": 1e14}, gamma=1e-12, epochs=0)(w0).facts
