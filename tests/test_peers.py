@@ -53,6 +53,20 @@ def rows(s: ConceptStatistics) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return tuple(x.double().flatten(0, 1) for x in (pairs.targets, pairs.anchors[pairs.anchor_of], s.kept))
 
 
+# every method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_knob_turns_something_and_its_grid_holds_the_default(name: str) -> None:
+    method = METHODS[name]
+    assert list(method.grid) == sorted(set(method.grid))
+    assert len(method.grid) == 6
+    assert method.defaults[method.knob] in method.grid
+    s, w0 = statistics(), weight()
+    low, high = (build_solver(name, s, [w0], {method.knob: v})(w0).weight for v in (method.grid[0], method.grid[-1]))
+    assert not torch.allclose(low, high, atol=1e-3)
+
+
 # every peer
 
 
