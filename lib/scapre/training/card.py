@@ -19,7 +19,7 @@ from scapre.concepts import read_concepts
 from scapre.editing import erase
 from scapre.embeddings import encode
 from scapre.emoji import STYLES, load_emoji
-from scapre.evaluation import assess, draw, plan, trial, two_sides
+from scapre.evaluation import assess, draw, plan, plan_sides, trial
 from scapre.judges import Judges, load_judges, to_unit
 from scapre.metrics import frechet_distance, interval, proportion
 from scapre.paths import data_folder, model_folder
@@ -131,7 +131,7 @@ def uce_behaviour(
         mixed = np.random.default_rng(order).permutation(judges.objects).tolist()
         targets, kept = mixed[:n], mixed[n:] if keep else ()
         # The last hundred of an order are never targets.
-        pictures = two_sides(targets, mixed[-100:], list(STYLES), (order,), limit=100)
+        pictures = plan_sides({"unlearn": targets, "preserve": mixed[-100:]}, list(STYLES), (order,), limit=100)
         if order not in unedited:
             unedited[order] = trial(pipe, judges, None, pictures)["preserve"]
         patch = erase(pipe, targets, anchors="", retained=kept, templates=words, method="uce", progress=False)
