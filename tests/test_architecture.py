@@ -10,7 +10,7 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a module may import only modules of lower rank
 RANKS = (
-    ("paths", "linalg", "projections"),
+    ("paths", "linalg", "projections", "pool"),
     (
         "bures",
         "information",
