@@ -17,7 +17,6 @@ from scapre.sweep import UNEDITED, Case
 
 #: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
 PUBLISHED, VALIDATED = "published", "validated"
-BEST = data_folder() / "results" / "09_operating_points" / "best.csv"
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
 
 
@@ -38,10 +37,11 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
         raise ValueError(f"unknown operating point {point!r}; known: {PUBLISHED}, {VALIDATED}")
     if point == PUBLISHED or method == UNEDITED:
         return {}
-    if not BEST.is_file():
-        raise FileNotFoundError(f"{BEST.name} is missing; run `scapre run 09 --profile full` first")
-    best = pd.read_csv(BEST).set_index("method").loc[method]
-    return {best["knob"]: float(best["value"])}
+    path = data_folder() / "results" / "09_operating_points" / "best.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
+    best = pd.read_csv(path).set_index("method").to_dict("index")[method]
+    return {str(best["knob"]): float(best["value"])}
 
 
 def validation_cases(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from scapre.backbones import load_pipeline
 from scapre.editing import erase
@@ -25,8 +26,6 @@ from scapre.pool import scatter
 from scapre.sampling import GUIDANCE, STEPS
 
 UNEDITED = "unedited"
-#: how far a recomputed accuracy may lie from the published one, in points: other processors round differently
-TOLERANCE = 5.0
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +95,8 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
         patch = erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
         found["seconds"] = perf_counter() - start
-        found |= pd.DataFrame(patch.table()).drop(columns="projection").mean().to_dict()
+        facts = pd.DataFrame(patch.table()).drop(columns="projection").mean()
+        found |= {str(name): float(value) for name, value in facts.items()}
     if len(case.pictures):
         found |= trial(pipe, judges, patch, case.pictures)
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,8 +124,9 @@ def run_sweep(
     """
     unique = {case.key: case for case in cases}
     jobs = [(case, folder) for case in unique.values() if not (folder / f"{case.key}.json").is_file()]
-    for _ in scatter(_measure, jobs, workers=workers, scheduler=scheduler):
-        pass
+    done = scatter(_measure, jobs, workers=workers, scheduler=scheduler)
+    for _ in tqdm(done, total=len(jobs), desc="cases", disable=not jobs, mininterval=10):
+        pass  # the result is on disk
     return tabulate((case, measure(case, folder)) for case in cases)
 
 

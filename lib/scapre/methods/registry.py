@@ -62,7 +62,14 @@ METHODS: dict[str, Method] = {
     ),
     "scapre-paper": Method(
         "the paper's equations: spectral trace regulariser, Sylvester solve, Bures geodesic",
-        {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.01, "geodesic_time": 0.1},
+        {
+            "ridge": 0.5,
+            "erase_scale": 1.0,
+            "noise_sigma": 0.01,
+            "geodesic_time": 0.1,
+            "spectral_gate": True,
+            "use_mask": True,
+        },
         paper_solver,
     ),
     "scapre-scale": Method(
