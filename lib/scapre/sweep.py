@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -21,11 +22,15 @@ from scapre.editing import erase
 from scapre.evaluation import trial
 from scapre.judges import Judges, load_judges
 from scapre.methods.registry import complete
-from scapre.paths import judge_folder, model_folder
+from scapre.paths import data_folder, judge_folder, model_folder
 from scapre.pool import scatter
 from scapre.sampling import GUIDANCE, STEPS
+from scapre.workbook import Workbook
 
 UNEDITED = "unedited"
+POINTS = 7.0  # percentage points: three of 48 pictures
+#: what a recomputed row is compared by, with the difference allowed
+CHECKED = {"preserve": POINTS, "bystander": POINTS, "drift": 0.01, "residual": 0.01, "retained_drift": 0.01}
 
 
 @lru_cache(maxsize=1)
@@ -135,15 +140,16 @@ def tabulate(results: Iterable[tuple[Case, dict[str, float]]]) -> pd.DataFrame:
     return pd.DataFrame([{**case.labels, "case": case.key, **found} for case, found in results])
 
 
-def check_sample(cases: Sequence[Case], published: pd.DataFrame, folder: Path, count: int, seed: int) -> pd.DataFrame:
-    """Recompute a few published rows and set them beside what was published.
+def check_sample(cases: Sequence[Case], published: pd.DataFrame, count: int, seed: int = 0) -> pd.DataFrame:
+    """Recompute a few published rows from nothing and set them beside what was published.
 
     Args:
         published: a table of ``run_sweep``.
         count: rows, chosen by ``seed``.
 
     Returns:
-        columns ``case, measure, published, now, difference``, for every accuracy of the rows.
+        columns ``case, measure, published, now, difference, agrees``: accuracies in points, which may
+        differ by ``POINTS`` since other processors round differently; drift and residuals by 0.01.
 
     Raises:
         ValueError: the published table was made from other cases (model, settings or pictures changed).
@@ -157,9 +163,35 @@ def check_sample(cases: Sequence[Case], published: pd.DataFrame, folder: Path, c
         )
     chosen = np.random.default_rng(seed).choice(len(cases), size=min(count, len(cases)), replace=False)
     rows = []
-    for case in (cases[i] for i in sorted(chosen)):
-        old = table.loc[[case.key]].iloc[0]
-        for name, value in measure(case, folder).items():
-            if name in old and name not in {"seconds", "clip", "fid", "condition"} and not name.endswith("_style"):
-                rows.append((case.key, name, old[name], value, abs(value - old[name])))
-    return pd.DataFrame(rows, columns=["case", "measure", "published", "now", "difference"])
+    with TemporaryDirectory() as fresh:
+        for case in (cases[i] for i in sorted(chosen)):
+            old = table.loc[[case.key]].iloc[0]
+            for name, now in measure(case, Path(fresh)).items():
+                if name in CHECKED or name.startswith("unlearn"):
+                    apart = abs(now - old[name])
+                    rows.append((case.key, name, old[name], now, apart, apart <= CHECKED.get(name, POINTS)))
+    return pd.DataFrame(rows, columns=["case", "measure", "published", "now", "difference", "agrees"])
+
+
+def results(
+    book: Workbook, cases: Sequence[Case], name: str, *, profile: str = "default", checked: int = 2, **where: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hand a notebook the table of its experiment, and proof that it repeats.
+
+    The profile ``full`` measures every case (``**where`` goes to ``run_sweep``) and publishes the
+    table. Any other profile reads the published one. Either recomputes ``checked`` rows from nothing.
+
+    Returns:
+        the table, also written to the book; and ``check_sample`` of it.
+
+    Raises:
+        FileNotFoundError: nothing is published yet.
+    """
+    if profile == "full":
+        table = run_sweep(cases, data_folder() / "cache" / "sweeps", **where).round(4)
+    else:
+        path = data_folder() / "results" / book.name / f"{name}.csv"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
+        table = pd.read_csv(path)
+    return book.table(table, name), check_sample(cases, table, checked, book.seed)
