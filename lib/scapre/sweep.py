@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from scapre.backbones import load_pipeline
 from scapre.editing import erase
+from scapre.embeddings import remember_prompts
 from scapre.evaluation import trial
 from scapre.judges import Judges, load_judges
 from scapre.methods.registry import complete
@@ -80,7 +81,9 @@ class Case:
 def _stage() -> tuple[Any, Judges]:
     """Load model and judges once a process."""
     torch.set_grad_enabled(False)
-    return load_pipeline(), load_judges()
+    pipe = load_pipeline()
+    remember_prompts(pipe)
+    return pipe, load_judges()
 
 
 def measure(case: Case, folder: Path) -> dict[str, float]:

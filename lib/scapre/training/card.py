@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from scapre.backbones import load_pipeline
 from scapre.concepts import read_concepts
 from scapre.editing import erase
-from scapre.embeddings import encode
+from scapre.embeddings import encode, remember_prompts
 from scapre.emoji import STYLES, load_emoji
 from scapre.evaluation import assess, draw, plan, plan_sides, trial
 from scapre.judges import Judges, load_judges, to_unit
@@ -129,6 +129,7 @@ def uce_behaviour(
     Args:
         most: upper bound on the trials of a case.
     """
+    remember_prompts(pipe)
     rows: list[tuple[bool, str, int, int, float, float]] = []
     unedited: dict[int, float] = {}
     counted = [(keep, words, n) for keep, words, counts in cases for n in counts]
