@@ -18,6 +18,10 @@ INK, GOOD, BAD, SOFT = "#222222", "#1b7f5c", "#c0392b", "#8a8f98"
 METHOD_COLOURS = {
     "unedited": SOFT,
     "uce": "#3b6fb6",
+    "rece": "#5bb8d4",
+    "speed": "#8a5a2b",
+    "cure": "#d16ba5",
+    "mace": "#a3a52a",
     "scapre": "#c0392b",
     "scapre-paper": "#8e5bb0",
     "scapre-scale": "#e08e2b",

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from scapre.methods.confined import confined_solver
+from scapre.methods.cure import cure_solver
+from scapre.methods.mace import mace_solver
 from scapre.methods.paper import paper_solver
+from scapre.methods.rece import rece_solver
 from scapre.methods.released import basic_solver, scale_solver
 from scapre.methods.solution import Solver
+from scapre.methods.speed import speed_solver
 from scapre.methods.uce import uce_solver
 from scapre.statistics import ConceptStatistics
 
@@ -44,6 +48,13 @@ class Method:
 
 _NOISE: Settings = {"noise_sigma": 0.01, "entropy_samples": 20, "entropy_bins": 20}
 _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
+#: settings that must be positive, and why
+_POSITIVE = {
+    "ridge": "it keeps the solution unique",
+    "gamma": "it keeps the derived embedding finite",
+    "tau": "at zero no direction is free of kept concepts",
+    "alpha": "it weighs the directions to remove",
+}
 METHODS: dict[str, Method] = {
     "scapre": Method(
         "ours: confined to the rows that know the concepts, exact information, optional retained concepts",
@@ -92,6 +103,32 @@ METHODS: dict[str, Method] = {
         {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0},
         uce_solver,
     ),
+    "rece": Method(
+        "UCE, then again on the embeddings that still bring the targets back",
+        {"ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
+        rece_solver,
+        joint=True,
+    ),
+    "speed": Method(
+        "ridge regression inside the null space of kept concepts, values only",
+        {"tau": 1e-1, "retain_scale": 1.0, "prior_filter": True, "aug_num": 10},
+        speed_solver,
+        draws=True,
+        kinds=("to_v",),
+    ),
+    "cure": Method(
+        "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts",
+        {"alpha": 2.0},
+        cure_solver,
+        positions="whole",
+    ),
+    "mace": Method(
+        "MACE's closed-form refinement alone: UCE at every position, keys only",
+        {"ridge": 0.5, "retain_scale": 1.0},
+        mace_solver,
+        kinds=("to_k",),
+        positions="whole",
+    ),
 }
 
 
@@ -115,15 +152,20 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     """Fill settings up with the method's defaults.
 
     Raises:
-        ValueError: unknown method or setting, or a ridge that is not positive.
+        ValueError: unknown method or setting, or a value outside its range.
     """
     known = find_method(name).defaults
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name} has no setting {', '.join(unknown)}; it knows {', '.join(known)}")
     values = known | dict(settings)
-    if "ridge" in values and not values["ridge"] > 0:
-        raise ValueError(f"ridge must be positive, got {values['ridge']}: it keeps the solution unique")
+    for key, why in _POSITIVE.items():
+        if key in values and not values[key] > 0:
+            raise ValueError(f"{key} must be positive, got {values[key]}: {why}")
+    for key, default in known.items():
+        counts = isinstance(default, int) and not isinstance(default, bool)
+        if counts and not (isinstance(values[key], int) and values[key] >= 0):
+            raise ValueError(f"{key} counts; give a whole number, 0 or more, not {values[key]}")
     return values
 
 
