@@ -52,8 +52,8 @@ def test_a_richer_template_set_pools_and_does_not_erase_more_strongly() -> None:
     assert many.targets.shape == one.targets.shape
     assert many.retained.shape == one.retained.shape
     assert not torch.allclose(many.targets, one.targets)
-    assert 0.5 < float(many.gram.trace() / one.gram.trace()) < 1.5
-    assert 0.5 < float(many.kept_gram.trace() / one.kept_gram.trace()) < 1.5
+    assert 0.4 < float(many.gram.trace() / one.gram.trace()) < 1.5
+    assert 0.4 < float(many.kept_gram.trace() / one.kept_gram.trace()) < 1.5
 
 
 def test_one_anchor_for_all_equals_the_same_anchor_for_each() -> None:
