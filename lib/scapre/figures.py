@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -156,13 +156,79 @@ def shares(table: pd.DataFrame, *, x: str, y: str, hue: str | None = None, ax: A
     return ax
 
 
-def against_count(table: pd.DataFrame, *, y: str, label: str, ax: Axes | None = None) -> Axes:
-    """Plot ``y`` against the number of erased concepts, one line a method, 95 % bands over seeds."""
-    ax = ax or plt.subplots(figsize=(WIDTH / 2, 3.2), layout="constrained")[1]
-    palette = {m: METHOD_COLOURS.get(m, INK) for m in table["method"].unique()}
-    sns.lineplot(table, x="n", y=y, hue="method", palette=palette, marker="o", ax=ax)
-    ax.set(xscale="log", xlabel="erased concepts $n$", ylabel=label)
-    return ax
+def panels(
+    table: pd.DataFrame,
+    labels: Mapping[str, str],
+    *,
+    x: str = "n",
+    xlabel: str = "erased concepts $n$",
+    dashed: str | None = None,
+    columns: int = 2,
+) -> Figure:
+    """Draw one panel a measure, one line a method, with its 95 % band.
+
+    Args:
+        table: ``metrics.summarise``: ``method``, ``x``, ``measure, mean, low, high``.
+        labels: measure → label of its panel.
+        dashed: value of the column ``point`` whose lines are dashed.
+    """
+    rows = -(-len(labels) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.9 * rows + 0.7), squeeze=False, layout="constrained")
+    for ax in axes.flat[len(labels) :]:
+        ax.remove()
+    for ax, (measure, label) in zip(axes.flat, labels.items(), strict=False):
+        part = table[table["measure"] == measure]
+        for (method, point), line in part.groupby(["method", "point"], sort=False):
+            colour = METHOD_COLOURS.get(str(method), INK)
+            name = str(method) if point != dashed else None
+            style = "--" if point == dashed else "-"
+            ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
+            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.12, lw=0)
+        ax.set(xscale="log", xlabel=xlabel, ylabel=label)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), frameon=False)
+    return fig
+
+
+def trade_off(curves: pd.DataFrame, marks: pd.DataFrame | None = None) -> Figure:
+    """Draw unlearning against preserving, one line a method along its knob, one panel a count.
+
+    Args:
+        curves: columns ``method, n, value, unlearn, preserve``.
+        marks: the same without ``value``: where a method stands at its published settings.
+    """
+    counts = sorted(curves["n"].unique())
+    fig, axes = plt.subplots(1, len(counts), figsize=(WIDTH, 4.4), sharey=True, squeeze=False, layout="constrained")
+    for ax, n in zip(axes.flat, counts, strict=True):
+        for method, line in curves[curves["n"] == n].groupby("method", sort=False):
+            line = line.sort_values("value")
+            ax.plot(
+                line["unlearn"],
+                line["preserve"],
+                "o-",
+                ms=3,
+                color=METHOD_COLOURS.get(str(method), INK),
+                label=str(method),
+            )
+        if marks is not None:
+            for _, row in marks[marks["n"] == n].iterrows():
+                colour = METHOD_COLOURS.get(str(row["method"]), INK)
+                ax.plot(row["unlearn"], row["preserve"], "*", ms=13, color=colour, mec="white")
+        ax.set(title=f"$n = {n}$", xlabel="accuracy on targets (%), lower is better", xlim=(-3, 103), ylim=(-3, 103))
+    axes.flat[0].set_ylabel("accuracy on what stays (%)")
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
+    return fig
+
+
+def table_of_colours(table: pd.DataFrame, label: str, *, low: float = 0, high: float = 100) -> Figure:
+    """Draw a table of numbers as coloured cells, green where high."""
+    size = (WIDTH, 0.36 * len(table) + 1.4)
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    sns.heatmap(table, vmin=low, vmax=high, cmap="RdYlGn", annot=True, fmt=".0f", ax=ax, cbar_kws={"label": label})
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0)
+    return fig
 
 
 def lines(
