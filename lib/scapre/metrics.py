@@ -142,13 +142,11 @@ def with_quality(table: pd.DataFrame, within: Sequence[str]) -> pd.DataFrame:
         within: columns that make a group; A and C of a method are its means in the group.
     """
     columns = list(within)
-    means = table.groupby([*columns, "method"], sort=False)[["unlearn", "clip"]].mean()
+    means = table.groupby([*columns, "method"], sort=False)[["unlearn", "clip"]].mean().reset_index()
     parts = []
-    for place, group in means.groupby(columns, sort=False):
-        group = group.droplevel(columns)
-        quality = unlearning_quality(group["unlearn"].to_dict(), group["clip"].to_dict())
-        place = place if isinstance(place, tuple) else (place,)
-        parts.append(pd.DataFrame({**dict(zip(columns, place, strict=True)), "method": group.index, "UQ": quality}))
+    for _, group in means.groupby(columns, sort=False):
+        quality = unlearning_quality(group["unlearn"].to_list(), group["clip"].to_list())
+        parts.append(group[[*columns, "method"]].assign(UQ=quality))
     return table.merge(pd.concat(parts, ignore_index=True), on=[*columns, "method"])
 
 
