@@ -24,7 +24,7 @@ RANKS = (
         "figures",
     ),
     ("statistics", "patch", "workbook", "runner"),
-    ("methods.solution", "evaluation"),
+    ("methods.solution", "evaluation", "conflict"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
@@ -37,7 +37,7 @@ RANKS = (
     ("cli",),
 )
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
-MATHEMATICS = {"linalg", "bures", "information", "statistics"}
+MATHEMATICS = {"conflict", "linalg", "bures", "information", "statistics"}
 LINES = 250
 
 
