@@ -23,7 +23,7 @@ RANKS = (
         "metrics",
         "figures",
     ),
-    ("statistics", "patch", "workbook", "runner"),
+    ("statistics", "patch", "pictures", "workbook", "runner"),
     ("methods.solution", "evaluation", "conflict"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),

@@ -31,6 +31,8 @@ class Method:
         about: one line.
         defaults: settings and their values.
         solver: ``(statistics[, weights][, generator], **settings) -> Solver``.
+        knob: the setting that moves it most between forgetting and keeping.
+        grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
         draws: the solver takes a generator.
         joint: the solver takes the original weights of all layers it will edit.
         kinds: projections it edits.
@@ -40,6 +42,8 @@ class Method:
     about: str
     defaults: Settings
     solver: Callable[..., Solver]
+    knob: str
+    grid: tuple[float, ...]
     draws: bool = False
     joint: bool = False
     kinds: tuple[str, ...] = ("to_v", "to_k")
@@ -70,6 +74,8 @@ METHODS: dict[str, Method] = {
             "alignment": 0.1,
         },
         confined_solver,
+        "ridge",
+        (1.0, 5.0, 20.0, 80.0, 320.0, 1280.0),
     ),
     "scapre-paper": Method(
         "the paper's equations: spectral trace regulariser, Sylvester solve, Bures geodesic",
@@ -82,6 +88,8 @@ METHODS: dict[str, Method] = {
             "use_mask": True,
         },
         paper_solver,
+        "ridge",
+        (0.5, 5.0, 50.0, 500.0, 2000.0, 8000.0),
     ),
     "scapre-scale": Method(
         "released code, large tables: masked rows, row systems, Bures row step",
@@ -90,29 +98,39 @@ METHODS: dict[str, Method] = {
         | {"safety_valve": False}
         | _NOISE,
         scale_solver,
+        "p",
+        (0.25, 0.5, 1.0, 2.0, 5.0, 8.0),
         draws=True,
     ),
     "scapre-basic": Method(
         "released code, Imagenette: masked ridge regression blended by row entropy",
         {"ridge": 0.5, "erase_scale": 1.0, "p": 2.0, "alpha_min": 0.8, "smooth_spectral": False} | _GATE | _NOISE,
         basic_solver,
+        "ridge",
+        (0.5, 5.0, 50.0, 500.0, 2000.0, 8000.0),
         draws=True,
     ),
     "uce": Method(
         "unified concept editing: ridge regression at the last content token",
         {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0},
         uce_solver,
+        "ridge",
+        (0.05, 0.5, 2.0, 5.0, 10.0, 20.0),
     ),
     "rece": Method(
         "UCE, then again on the embeddings that still bring the targets back",
         {"ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
         rece_solver,
+        "ridge",
+        (0.1, 1.0, 5.0, 20.0, 50.0, 200.0),
         joint=True,
     ),
     "speed": Method(
         "ridge regression inside the null space of kept concepts, values only",
         {"tau": 1e-1, "retain_scale": 1.0, "prior_filter": True, "aug_num": 10},
         speed_solver,
+        "tau",
+        (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
         draws=True,
         kinds=("to_v",),
     ),
@@ -120,12 +138,16 @@ METHODS: dict[str, Method] = {
         "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts",
         {"alpha": 2.0},
         cure_solver,
+        "alpha",
+        (2.0, 10.0, 50.0, 250.0, 1000.0, 10000.0),
         positions="whole",
     ),
     "mace": Method(
         "MACE's closed-form refinement alone: UCE at every position, keys only",
         {"ridge": 0.5, "retain_scale": 1.0},
         mace_solver,
+        "retain_scale",
+        (1.0, 0.1, 0.01, 0.001, 0.0001, 0.0),
         kinds=("to_k",),
         positions="whole",
     ),
