@@ -53,6 +53,8 @@ def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
     ax = ax or plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")[1]
     sns.lineplot(table, x="index", y="value", hue="kind" if "kind" in table else None, ax=ax)
+    if "kind" in table:
+        ax.legend(title=None, frameon=False)
     ax.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
     return ax
 
@@ -168,7 +170,11 @@ def bars(table: pd.DataFrame, *, y: str, values: Sequence[str], ax: Axes | None 
     """Draw several percentages of every row side by side."""
     ax = ax or plt.subplots(figsize=(WIDTH, 0.5 * len(table) + 1.2), layout="constrained")[1]
     tidy = table.melt(y, list(values), var_name="quantity", value_name="percent")
-    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=[BAD, GOOD, SOFT, INK][: len(values)], ax=ax)
-    ax.set(xlim=(0, 100), ylabel="")
-    ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(values), frameon=False)
+    palette = [BAD, GOOD, SOFT, INK][: len(values)] if len(values) > 1 else [GOOD]
+    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=palette, ax=ax, legend=len(values) > 1)
+    ax.set(xlim=(0, 100), ylabel="", xlabel="percent" if len(values) > 1 else f"{values[0]} (%)")
+    if len(values) > 1:
+        handles, names = ax.get_legend_handles_labels()
+        ax.legend_ = None  # the figure's, outside the axes, takes its place
+        ax.figure.legend(handles, names, loc="outside lower center", ncols=len(values), frameon=False)
     return ax
