@@ -67,3 +67,73 @@ def masked_cross_by_sum(weight, masks, contexts, anchors) -> Tensor:
         for t in range(contexts.shape[1]):
             total += torch.outer(masks[k] * (weight @ anchors[k, t]), contexts[k, t])
     return total
+
+
+def ridge_by_sum(weight, contexts, anchors, kept, ridge, scale, retain) -> Tensor:
+    """min λ‖W − W₀‖² + ρ Σ‖(W − W₀) p‖² + η Σ‖W c − W₀ a‖², both factors summed pair by pair."""
+    left, right = ridge * weight, ridge * torch.eye(weight.shape[1], dtype=weight.dtype)
+    for c, a in zip(contexts, anchors, strict=True):
+        left = left + scale * torch.outer(weight @ a, c)
+        right = right + scale * torch.outer(c, c)
+    for p in kept:
+        left = left + retain * torch.outer(weight @ p, p)
+        right = right + retain * torch.outer(p, p)
+    return torch.linalg.solve(right.T, left.T).T
+
+
+def rece_by_layers(weights, contexts, anchors, kept, ridge, scale, retain, gamma, epochs) -> list[Tensor]:
+    """Erase on every layer; then derive every embedding from sums over layers and erase it, epoch by epoch."""
+    edited = [ridge_by_sum(w, contexts, anchors, kept, ridge, scale, retain) for w in weights]
+    for _ in range(epochs):
+        left = gamma * torch.eye(weights[0].shape[1], dtype=weights[0].dtype)
+        right = torch.zeros_like(left)
+        for w, w0 in zip(edited, weights, strict=True):
+            left = left + w.T @ w
+            right = right + w.T @ w0
+        derived = [torch.linalg.solve(left, right @ c) for c in contexts]
+        edited = [ridge_by_sum(w, derived, anchors, kept, ridge, scale, retain) for w in edited]
+    return edited
+
+
+def kept_moment_by_copies(weight, kept, provisional, noise, prior_filter) -> Tensor:
+    """mean p pᵀ over influential concepts and their influential copies p + g v, each copy formed."""
+    change = weight @ provisional
+
+    def strong(points: Tensor) -> Tensor:
+        influence = torch.stack([(change @ p).norm() for p in points])
+        return influence >= influence.mean() - 1e-12 if prior_filter else influence >= 0
+
+    _, _, right = torch.linalg.svd(weight, full_matrices=False)
+    chosen = strong(kept)
+    kept, noise = kept[chosen], noise[chosen]
+    v = right[-1] if kept.sum(0) @ right[-1] >= 0 else -right[-1]
+    points = list(kept)
+    if noise.numel():
+        copies = torch.stack([p + g * v for p, row in zip(kept, noise, strict=True) for g in row])
+        points += list(copies[strong(copies)])
+    return torch.stack([torch.outer(p, p) for p in points]).mean(0)
+
+
+def speed_by_formula(weight, targets, anchors, kept_moment, fixed, tau, zeta) -> Tensor:
+    """W₀ + W₀ (X − T) N (I − M K₂ (K₂ᵀ N M K₂)⁺ K₂ᵀ N) M with M = (T N + ζI)⁻¹, as written."""
+    eye = torch.eye(weight.shape[1], dtype=weight.dtype)
+    moment = torch.stack([torch.outer(c, c) for c in targets]).mean(0)
+    cross = torch.stack([torch.outer(a, c) for a, c in zip(anchors, targets, strict=True)]).mean(0)
+    values, vectors = torch.linalg.eigh(kept_moment)
+    null = vectors @ torch.diag((values < tau).to(weight.dtype)) @ vectors.T
+    m = torch.linalg.inv(moment @ null + zeta * eye)
+    inner = torch.linalg.pinv(fixed.T @ null @ m @ fixed, rtol=1e-10)
+    return weight + weight @ (cross - moment) @ null @ (eye - m @ fixed @ inner @ fixed.T @ null) @ m
+
+
+def cure_by_svd(weight, forget, keep, alpha) -> Tensor:
+    """W₀ − W₀ (P_f − P_f P_r) with P = V diag(αr / ((α − 1) r + 1)) Vᵀ from the singular values of the rows."""
+
+    def soft(rows: Tensor) -> Tensor:
+        if len(rows) == 0:
+            return torch.zeros(weight.shape[1], weight.shape[1], dtype=weight.dtype)
+        _, values, right = torch.linalg.svd(rows, full_matrices=False)
+        share = values**2 / (values**2).sum()
+        return right.T @ torch.diag(alpha * share / ((alpha - 1) * share + 1)) @ right
+
+    return weight - weight @ (soft(forget) - soft(forget) @ soft(keep))

@@ -136,7 +136,7 @@ METHODS: dict[str, Method] = {
     ),
     "cure": Method(
         "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts",
-        {"alpha": 2.0},
+        {"alpha": 2.0, "per_concept": True},
         cure_solver,
         "alpha",
         (2.0, 10.0, 50.0, 250.0, 1000.0, 10000.0),

@@ -75,7 +75,7 @@ def kept_moment(weight: Tensor, kept: Tensor, provisional: Tensor, noise: Tensor
         kept, moved, noise = kept[strong], moved[strong], noise[strong]
     # Of min(d_out, d) singular vectors, so that v is one direction and not any of a null space.
     least = torch.linalg.svd(weight, full_matrices=False).Vh[-1]
-    least = least * least[least.abs().argmax()].sign()
+    least = torch.where(kept.sum(0) @ least < 0, -least, least)  # a sign that turns with text space
     chosen = torch.ones_like(noise)
     if prior_filter:
         aside = weight @ (provisional @ least)
