@@ -78,7 +78,7 @@ class Patch:
             ValueError: the pipeline cannot be edited as it is.
         """
         self._expect(pipe, "undo")
-        write_projections(unet_of(pipe), self._originals())
+        write_projections(unet_of(pipe), self.originals())
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[Any]:
@@ -110,19 +110,23 @@ class Patch:
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"the strength must lie in [0, 1], got {strength}")
-        old = self._originals()
+        old = self.originals()
         new = {n: torch.lerp(old[n].double(), w.double(), strength).to(w.dtype) for n, w in self.changed.items()}
-        # of the diagnostics only those proportional to the change survive
+        # the residual is not proportional to the change, so it is left out
         facts = {
-            name: {k: strength * v for k, v in row.items() if k in ("drift", "retained_drift")}
+            name: {k: strength * v if k.endswith("drift") else v for k, v in row.items() if k != "residual"}
             for name, row in self.diagnostics.items()
         }
         total = strength * self.provenance.get("strength", 1.0)
         about = self.provenance | {"strength": total}
         return replace(self, original=dict(old), edited=new, provenance=about, diagnostics=facts)
 
-    def _originals(self) -> dict[str, Tensor]:
-        """The originals of the changed weights."""
+    def originals(self) -> dict[str, Tensor]:
+        """Return the originals of the changed weights.
+
+        Raises:
+            PatchError: they are not at hand.
+        """
         if missing := set(self.edited) - set(self.original):
             raise PatchError(
                 f"the originals of {len(missing)} matrices are not at hand; put the file NAME.undo.safetensors beside "
@@ -182,7 +186,7 @@ class Patch:
         changed = self.changed
         base = {n: fingerprint({n: self.original[n]}) if n in self.original else self.base[n] for n in changed}
         if undo:
-            _write(companion, self._originals(), {"format": UNDO_FORMAT})
+            _write(companion, self.originals(), {"format": UNDO_FORMAT})
         about = {"provenance": self.provenance, "diagnostics": self.diagnostics, "base": base}
         texts = {key: json.dumps(value) for key, value in about.items()}
         _write(path, changed, {"format": FORMAT, "sha256": fingerprint(changed), **texts})
