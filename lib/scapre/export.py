@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,29 +123,54 @@ def export(
         raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
     if form == "pipeline" and pipe is None:
         raise ValueError("the pipeline form needs the base model; name it")
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists already; name another folder or remove it")
     if pipe is not None:
         patch.remember(pipe)
     licence = licence or base_licence(str(getattr(pipe, "name_or_path", "")) or "absent")
+    table = None
+    with new_folder(folder) as partial:
+        if form == "pipeline":
+            with patch.applied(pipe):
+                pipe.save_pretrained(partial, safe_serialization=True)
+        elif form == "patch":
+            patch.save(partial / "patch.safetensors", undo=False)
+        else:
+            adapters = make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress)
+            table = errors(patch, adapters)
+            about = {"provenance": json.dumps(patch.provenance), "form": form}
+            save_file(adapter_state(adapters), partial / ADAPTER_FILE, {"format": "pt", **about})
+        text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
+        (partial / "README.md").write_text(text)
+    return table
+
+
+def save_pipeline(pipe: Any, folder: str | Path) -> Path:
+    """Write a pipeline as a diffusers folder in safetensors.
+
+    Raises:
+        FileExistsError: the folder exists.
+    """
+    with new_folder(Path(folder)) as partial:
+        pipe.save_pretrained(partial, safe_serialization=True)
+    return Path(folder)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder that appears only when complete.
+
+    Raises:
+        FileExistsError: it exists already.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already; name another folder or remove it")
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    table = None
-    if form == "pipeline":
-        with patch.applied(pipe):
-            pipe.save_pretrained(partial, safe_serialization=True)
-    elif form == "patch":
-        patch.save(partial / "patch.safetensors", undo=False)
-    else:
-        adapters = make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress)
-        table = errors(patch, adapters)
-        about = {"provenance": json.dumps(patch.provenance), "form": form}
-        save_file(adapter_state(adapters), partial / ADAPTER_FILE, {"format": "pt", **about})
-    text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
-    (partial / "README.md").write_text(text)
-    partial.replace(folder)
-    return table
+    try:
+        yield partial
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:

@@ -87,7 +87,7 @@ def _numbers(column: pd.Series, path: Path) -> pd.Series:
     whole = column.name not in ALIASES["evaluation_guidance"]
     wrong = values.isna() | (whole & (values % 1 != 0))
     if wrong.any():
-        row = int(wrong.idxmax())
+        row = int(wrong.to_numpy().argmax())
         kind = "whole number" if whole else "number"
         raise PromptError(f"{path.name}: row {row + 1} has no {kind} in column {column.name} ({column[row]!r})")
     return values
