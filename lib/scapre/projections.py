@@ -14,18 +14,26 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 def unet_of(pipe: Any) -> nn.Module:
     """Return the UNet of a Stable Diffusion 1.x, 2.x or SDXL pipeline.
 
+    SDXL also reads the pooled text through ``add_embedding``. That path is not edited: it is one
+    vector a prompt, where a change for one concept would change every prompt that names it among others.
+
     Raises:
-        ValueError: the pipeline denoises with a transformer (SD3, FLUX), where no weight reads text alone.
+        ValueError: see ``refusal``.
     """
-    if getattr(pipe, "unet", None) is not None:
-        return pipe.unet
-    if getattr(pipe, "transformer", None) is not None:
-        raise ValueError(
-            f"{type(pipe).__name__} denoises with joint attention, whose keys and values read text that the "
-            "picture has already changed; a closed form on text features is exact only for UNets with "
-            "cross-attention: use Stable Diffusion 1.x, 2.x or SDXL"
-        )
-    raise ValueError(f"{type(pipe).__name__} has no UNet to edit; use Stable Diffusion 1.x, 2.x or SDXL")
+    if getattr(pipe, "unet", None) is None:
+        raise ValueError(refusal(type(pipe).__name__, getattr(pipe, "transformer", None) is not None))
+    return pipe.unet
+
+
+def refusal(kind: str, transformer: bool) -> str:
+    """Say why a pipeline without a UNet (SD3, FLUX) is not edited."""
+    remedy = "use Stable Diffusion 1.x, 2.x or SDXL"
+    if not transformer:
+        return f"{kind} has no UNet to edit; {remedy}"
+    return (
+        f"{kind} denoises with joint attention, whose keys and values read text that the picture has already "
+        f"changed, so a closed form on text features is not exact there; {remedy}"
+    )
 
 
 def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
