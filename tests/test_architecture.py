@@ -12,6 +12,7 @@ FOLDER = Path(scapre.__file__).parent
 RANKS = (
     ("paths", "linalg", "projections", "pool"),
     (
+        "adapters",
         "bures",
         "information",
         "concepts",
@@ -21,23 +22,27 @@ RANKS = (
         "judges",
         "sampling",
         "metrics",
+        "prompts",
         "figures",
     ),
     ("statistics", "patch", "pictures", "workbook", "runner"),
-    ("methods.solution", "evaluation", "conflict"),
+    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
-    ("editing",),
-    ("__init__", "bench", "sweep"),
+    ("editing", "export"),
+    ("__init__", "bench", "sweep", "technique"),
     ("experiments",),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),
     ("training.recipe", "training.card"),
-    ("cli",),
+    ("cli.options",),
+    ("cli.edit", "cli.share", "cli.pictures", "cli.workbook", "cli.model"),
+    ("cli.__init__",),
 )
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
-MATHEMATICS = {"conflict", "linalg", "bures", "information", "statistics"}
+MATHEMATICS = {"conflict", "linalg", "adapters", "bures", "information", "statistics"}
+PACKAGES = {"scapre.training", "scapre.cli"}
 LINES = 250
 
 
@@ -51,7 +56,7 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             names |= {
-                f"{node.module}.{a.name}" if node.module == "scapre.training" else node.module or "" for a in node.names
+                f"{node.module}.{a.name}" if node.module in PACKAGES else node.module or "" for a in node.names
             }
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}

@@ -1,0 +1,78 @@
+"""Commands that run notebooks and benchmarks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import yaml
+
+from scapre.paths import repository
+
+commands = typer.Typer()
+
+
+@commands.command()
+def bench(
+    model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
+) -> None:
+    """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
+
+    \b
+    Example:
+      scapre bench --model sdxl --n 10 --n 100
+    """
+    import matplotlib.pyplot as plt
+
+    from scapre import figures
+    from scapre.bench import COUNTS, benchmark
+
+    table = benchmark(model, method, counts or COUNTS)
+    path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.3f")
+    figures.theme()
+    tidy = table.melt("n", ["total", "floor", "naive"], "what", "seconds")
+    axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
+    axes.set(yscale="log", title=f"{method} at the shapes of {model}")
+    picture = repository() / "figures" / "bench" / f"{path.stem}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+@commands.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
+    profile: Annotated[
+        str, typer.Option(help="default, or a file notebooks/profiles/NN_slug.PROFILE.yaml")
+    ] = "default",
+    update: Annotated[bool, typer.Option(help="store the executed copies as the committed notebooks")] = False,
+) -> None:
+    """Run notebooks headlessly and write their figures and tables.
+
+    \b
+    Examples:
+      scapre run 00
+      scapre run --update
+    """
+    from scapre.runner import find, notebooks, run_notebook, scrub
+
+    for path in [find(n) for n in names] if names else notebooks():
+        chosen = repository() / "notebooks" / "profiles" / f"{path.stem}.{profile}.yaml"
+        values = yaml.safe_load(chosen.read_text()) if chosen.is_file() else {}
+        typer.echo(f"{path.stem} …", nl=False)
+        output = repository() / "data" / "cache" / "executed" / path.name
+        seconds = run_notebook(path, output, values)
+        if update:
+            scrub(output)
+            output.replace(path)
+        typer.echo(f" {seconds:.0f} s")
+
+
+@commands.command()
+def figures() -> None:
+    """Run all notebooks at their defaults: every figure and table of the workbook anew."""
+    run(None)
