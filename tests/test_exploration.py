@@ -13,14 +13,15 @@ from scapre import figures, load_pipeline
 from scapre.concepts import ConceptError
 from scapre.editing import erase
 from scapre.embeddings import remember_prompts
-from scapre.exploration import CHANGE, GATE, Choices, Exploration, at_strength, explore
-from scapre.explorer import STALE, Explorer, debounced
+from scapre.exploration import CHANGE, GATE, Choices, Exploration, at_strength, explore, remembering
+from scapre.explorer import SILENCE, STALE, Explorer, debounced
 from scapre.judges import Judges, load_judges
 from scapre.methods.registry import METHODS
 from scapre.projections import read_projections
 from toys import tiny_pipe
 
 CHOICES = Choices(("dog",), ("wolf",), keep_all=False, styles=("fluent",))
+NAMES = ("dog", "wolf", "lemon")
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +32,27 @@ def stage() -> tuple[Any, Judges]:
     return pipe, load_judges()
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch, stage: tuple[Any, Judges]) -> Iterator[list[Choices]]:
-    """Count what the widgets ask for, and answer without drawing."""
-    asked: list[Choices] = []
-    answer = explore(*stage, CHOICES)
+class Look:
+    """Note what the widgets ask for and answer without drawing."""
 
-    def quick(_: Any, __: Any, choices: Choices) -> Exploration:
-        asked.append(choices)
+    def __init__(self, answer: Exploration) -> None:
+        self.answer, self.asked = answer, list[Choices]()
+
+    def __call__(self, choices: Choices) -> Exploration:
+        self.asked.append(choices)
         if not choices.targets:
             raise ConceptError("the list of targets is empty")
-        return replace(answer, choices=choices)
+        return replace(self.answer, choices=choices)
 
-    monkeypatch.setattr("scapre.explorer.explore", quick)
-    yield asked
+
+@pytest.fixture(scope="module")
+def answer(stage: tuple[Any, Judges]) -> Exploration:
+    return explore(*stage, CHOICES)
+
+
+@pytest.fixture
+def look(answer: Exploration) -> Iterator[Look]:
+    yield Look(answer)
     assert not plt.get_fignums()
 
 
@@ -107,14 +115,19 @@ def test_bad_choices_are_refused(stage: tuple[Any, Judges], change: dict[str, An
         explore(*stage, replace(CHOICES, **change))
 
 
-def test_controls_stand_for_the_choices(stage: tuple[Any, Judges], calls: list[Choices]) -> None:
-    panel = Explorer(*stage, replace(CHOICES, settings=(("noise_sigma", 0.1), ("p", 2.0))))
+def test_results_are_remembered_by_their_choices(stage: tuple[Any, Judges]) -> None:
+    look = remembering(*stage)
+    assert look(CHOICES) is look(replace(CHOICES))
+    assert look(replace(CHOICES, seed=1)) is not look(CHOICES)
+
+
+def test_controls_stand_for_the_choices(look: Look) -> None:
+    first = replace(CHOICES, settings=(("noise_sigma", 0.1), ("p", 2.0)))
+    panel = Explorer(look, NAMES, first)
     assert bytes(panel.views["pictures"].value).startswith(b"\x89PNG")
-    assert calls == [panel.choices] == [replace(CHOICES, settings=(("noise_sigma", 0.1), ("p", 2.0)))]
+    assert look.asked == [panel.choices] == [first]
     panel.controls["strength"].value = 0.5
-    assert calls[-1].strength == 0.5
-    panel.controls["strength"].value = 1.0
-    assert len(calls) == 2, "the first result is remembered"
+    assert look.asked[-1] == replace(first, strength=0.5)
     panel.controls["method"].value = "uce"
     assert panel.controls["p"].disabled
     assert panel.choices.settings == ()
@@ -122,8 +135,8 @@ def test_controls_stand_for_the_choices(stage: tuple[Any, Judges], calls: list[C
     assert panel.choices.settings == (("noise_sigma", 0.01), ("p", 2.0))
 
 
-def test_a_wrong_choice_is_said_and_leaves_the_picture_grey(stage: tuple[Any, Judges], calls: list[Choices]) -> None:
-    panel = Explorer(*stage, CHOICES)
+def test_a_wrong_choice_is_said_and_leaves_the_picture_grey(look: Look) -> None:
+    panel = Explorer(look, NAMES, CHOICES)
     panel.controls["targets"].value = []
     assert "the list of targets is empty" in panel.status.value
     assert STALE in panel.views["pictures"]._dom_classes
@@ -132,19 +145,19 @@ def test_a_wrong_choice_is_said_and_leaves_the_picture_grey(stage: tuple[Any, Ju
     assert STALE not in panel.views["pictures"]._dom_classes
 
 
-def test_a_burst_of_changes_costs_one_computation(stage: tuple[Any, Judges], calls: list[Choices]) -> None:
-    panel = Explorer(*stage, CHOICES)
+def test_a_burst_of_changes_costs_one_computation(look: Look) -> None:
+    panel = Explorer(look, NAMES, CHOICES)
 
     async def drag() -> None:
         for strength in (0.9, 0.8, 0.7):
             panel.controls["strength"].value = strength
             await asyncio.sleep(0.01)
         assert STALE in panel.views["curves"]._dom_classes
-        assert len(calls) == 1
-        await asyncio.sleep(0.6)
+        assert len(look.asked) == 1
+        await asyncio.sleep(SILENCE + 0.2)
 
     asyncio.run(drag())
-    assert [c.strength for c in calls] == [1.0, 0.7]
+    assert [c.strength for c in look.asked] == [1.0, 0.7]
 
 
 def test_without_an_event_loop_a_trigger_works_at_once() -> None:

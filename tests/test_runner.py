@@ -136,10 +136,12 @@ def test_profiles_are_checked_before_anything_runs(checkout: Path) -> None:
 
 
 def test_scrubbing_removes_what_differs_between_runs(tmp_path: Path) -> None:
-    path = write(tmp_path / "09_fine.ipynb")
+    path = write(tmp_path / "09_fine.ipynb", "import ipywidgets\nipywidgets.Checkbox()")
     run_notebook(path, tmp_path / "out.ipynb", {"seed": 2})
+    assert "Checkbox" in (tmp_path / "out.ipynb").read_text()
     scrub(tmp_path / "out.ipynb")
     done = nbformat.read(tmp_path / "out.ipynb", as_version=4)
-    assert "papermill" not in done.metadata
-    assert [c.metadata for c in done.cells] == [{"tags": ["parameters"]}]
+    assert not {"papermill", "widgets"} & set(done.metadata)
+    assert [c.metadata for c in done.cells] == [{"tags": ["parameters"]}, {"tags": []}]
+    assert done.cells[1].outputs == []
     assert done.cells[0].execution_count == 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from scapre.concepts import known
 from scapre.editing import erase, gather
+from scapre.embeddings import remember_prompts
 from scapre.evaluation import accuracy, assess, draw, plan
 from scapre.figures import GOOD, INK, WIDTH, before_and_after
 from scapre.information import relative_gate
@@ -132,6 +134,12 @@ def explore(pipe: Any, judges: Judges, choices: Choices) -> Exploration:
         _spectrum(weakened, statistics),
         pd.DataFrame(patch.table()),
     )
+
+
+def remembering(pipe: Any, judges: Judges, most: int = 32) -> Callable[[Choices], Exploration]:
+    """Return ``explore`` for one model; the last ``most`` results are kept, and every encoded prompt."""
+    remember_prompts(pipe)
+    return lru_cache(most)(partial(explore, pipe, judges))
 
 
 def at_strength(patch: Patch, strength: float) -> Patch:

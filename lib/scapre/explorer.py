@@ -1,10 +1,9 @@
-"""Widgets around ``explore``: choose, wait a moment, look."""
+"""Widgets around an exploration: choose, wait a moment, look."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
 from html import escape
 from io import BytesIO
 from time import perf_counter
@@ -14,24 +13,22 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from scapre.exploration import Choices, Exploration, explore
-from scapre.judges import Judges
+from scapre.exploration import Choices, Exploration
 from scapre.methods.registry import find_method, methods
 
 SILENCE = 0.4  # seconds without a change before work starts
-REMEMBERED = 32  # explorations
 STALE = "scapre-stale"
 
 
 class Explorer(widgets.VBox):
     """Controls for every choice, and the pictures and curves they lead to.
 
-    Nothing is computed here: each state of the controls is a ``Choices``, handed to
-    ``explore`` and remembered. While a result is out of date it is shown grey.
+    Nothing is computed here: each state of the controls is a ``Choices``, handed on. While a
+    result is out of date it is shown grey.
 
     Args:
-        pipe: left unchanged; ``embeddings.remember_prompts`` makes the second edit faster.
-        judges: their names are the concepts to choose from.
+        look: answers choices, best from memory (``exploration.remembering``).
+        names: concepts to choose from.
         choices: where the controls stand at first.
 
     Attributes:
@@ -40,20 +37,19 @@ class Explorer(widgets.VBox):
         status: what is going on, or what is wrong with the choices.
     """
 
-    def __init__(self, pipe: Any, judges: Judges, choices: Choices) -> None:
-        self._explore: Callable[[Choices], Exploration] = lru_cache(REMEMBERED)(partial(explore, pipe, judges))
-        self._first = choices
+    def __init__(self, look: Callable[[Choices], Exploration], names: Sequence[str], choices: Choices) -> None:
+        self._look, self._first = look, choices
         self._changed = debounced(self._show, SILENCE)
         wide = widgets.Layout(width="100%")
-        names = {"allowed_tags": judges.objects, "allow_duplicates": False, "layout": wide}
+        tags = {"allowed_tags": list(names), "allow_duplicates": False, "layout": wide}
         slider: dict[str, Any] = {"continuous_update": False, "readout_format": ".2f"}
         self._gate = {
             "noise_sigma": widgets.FloatLogSlider(1.0, min=-2, max=1, step=0.1, description="noise σ", **slider),
             "p": widgets.FloatSlider(1.0, min=0, max=8, step=0.5, description="power p", **slider),
         }
         self.controls: dict[str, Any] = {
-            "targets": widgets.TagsInput(value=list(choices.targets), **names),
-            "kept": widgets.TagsInput(value=list(choices.kept), **names),
+            "targets": widgets.TagsInput(value=list(choices.targets), **tags),
+            "kept": widgets.TagsInput(value=list(choices.kept), **tags),
             "keep_all": widgets.Checkbox(choices.keep_all, description="name every other concept to keep as well"),
             "method": widgets.Dropdown(options=list(methods()), value=choices.method, description="method"),
             "strength": widgets.FloatSlider(
@@ -110,7 +106,7 @@ class Explorer(widgets.VBox):
     def _show(self) -> None:
         start = perf_counter()
         try:
-            found = self._explore(self.choices)
+            found = self._look(self.choices)
         except ValueError as error:
             self.status.value = f"<b>{escape(str(error))}</b>"
             return

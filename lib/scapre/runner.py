@@ -21,6 +21,7 @@ from scapre.pool import scatter
 CELL_TIMEOUT = 900  # seconds a cell may take at the default parameters
 FULL_TIMEOUT = 86_400  # the same in any other profile
 START_TRIES = 3
+WIDGET = "application/vnd.jupyter.widget-view+json"
 STAGGER = 2.0  # seconds between the starts of neighbours: their kernels then do not race for ports
 
 
@@ -195,9 +196,13 @@ def run_notebook(
 
 
 def scrub(path: Path) -> None:
-    """Remove what differs between runs: timings, papermill's notes, the injected cell."""
+    """Remove what differs between runs: timings, papermill's notes, the injected cell, widgets.
+
+    A stored widget is dead: its numbers are of a kernel that is gone.
+    """
     book = nbformat.read(path, as_version=4)
-    book.metadata.pop("papermill", None)
+    for key in ("papermill", "widgets"):
+        book.metadata.pop(key, None)
     cells = [c for c in book.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     number = 0
     for cell in cells:
@@ -209,7 +214,7 @@ def scrub(path: Path) -> None:
             for out in cell.outputs:
                 if "execution_count" in out:
                     out.execution_count = number
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
     book.cells = cells
     partial = path.with_name(path.name + ".partial")
     nbformat.write(book, partial)
