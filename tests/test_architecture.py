@@ -31,8 +31,8 @@ RANKS = (
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
     ("editing", "export"),
-    ("__init__", "bench", "sweep", "technique"),
-    ("experiments",),
+    ("__init__", "bench", "sweep", "technique", "exploration"),
+    ("experiments", "explorer"),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),
     ("training.recipe", "training.card"),
@@ -55,9 +55,7 @@ def imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            names |= {
-                f"{node.module}.{a.name}" if node.module in PACKAGES else node.module or "" for a in node.names
-            }
+            names |= {f"{node.module}.{a.name}" if node.module in PACKAGES else node.module or "" for a in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names

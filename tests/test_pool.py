@@ -34,7 +34,8 @@ def test_failed_jobs_are_named_after_the_others_are_done(tmp_path: Path) -> None
     assert starts(tmp_path)[3] == TRIES
 
 
-def test_cores_are_shared_out() -> None:
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert set(dict(scatter(threads, range(4), workers=2)).values()) == {max(1, cores() // 2)}
 
 

@@ -48,7 +48,8 @@ def scatter(
     Args:
         function: defined at the top of a module, so that another process can import it.
         jobs: picklable arguments.
-        workers: processes; None: one a core. The cores are shared out as their threads.
+        workers: processes; None: one a core. The cores are shared out as their threads,
+            unless OMP_NUM_THREADS is set.
         scheduler: None: processes of this machine. ``local``: a Dask cluster started here
             and stopped at the end, one thread a worker. ``tcp://host:port``: a running one,
             whose workers have scapre installed and read the same files.
@@ -121,8 +122,8 @@ def _worker(threads: int) -> ProcessPoolExecutor:
 
 
 def _share_cores(threads: int) -> None:
-    torch.set_num_threads(threads)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for what the worker starts
+    # A given number stands; the variable is for what the worker starts.
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", str(threads))))
 
 
 def _on_dask(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import yaml
 
 from scapre.paths import repository
 
@@ -47,32 +46,35 @@ def bench(
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
     profile: Annotated[
-        str, typer.Option(help="default, or a file notebooks/profiles/NN_slug.PROFILE.yaml")
+        str, typer.Option(help="default, or PROFILE of the files notebooks/profiles/NN_slug.PROFILE.yaml")
     ] = "default",
+    jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
     update: Annotated[bool, typer.Option(help="store the executed copies as the committed notebooks")] = False,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, help="seconds a cell may take; default 900, in a profile a day")
+    ] = None,
 ) -> None:
     """Run notebooks headlessly and write their figures and tables.
 
     \b
     Examples:
       scapre run 00
-      scapre run --update
+      scapre run --profile full --jobs 2
     """
-    from scapre.runner import find, notebooks, run_notebook, scrub
+    from scapre.runner import find, notebooks, run_many
 
-    for path in [find(n) for n in names] if names else notebooks():
-        chosen = repository() / "notebooks" / "profiles" / f"{path.stem}.{profile}.yaml"
-        values = yaml.safe_load(chosen.read_text()) if chosen.is_file() else {}
-        typer.echo(f"{path.stem} …", nl=False)
-        output = repository() / "data" / "cache" / "executed" / path.name
-        seconds = run_notebook(path, output, values)
-        if update:
-            scrub(output)
-            output.replace(path)
-        typer.echo(f" {seconds:.0f} s")
+    failed = False
+    paths = [find(name) for name in names] if names else notebooks()
+    for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, timeout=cell_timeout):
+        typer.echo(outcome.error or f"{outcome.name} {outcome.seconds:.0f} s", err=bool(outcome.error))
+        failed |= bool(outcome.error)
+    if failed:
+        raise typer.Exit(1)
 
 
 @commands.command()
-def figures() -> None:
+def figures(
+    jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
+) -> None:
     """Run all notebooks at their defaults: every figure and table of the workbook anew."""
-    run(None)
+    run(None, "default", jobs, False, None)
