@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -17,6 +18,7 @@ from scapre.sweep import UNEDITED, Case
 
 #: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
 PUBLISHED, VALIDATED = "published", "validated"
+GALLERY_STYLE = "fluent"
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
 
 
@@ -90,6 +92,18 @@ def scaling_cases(
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
             cases.append(Case(method, targets, pictures, kept, operating_point(method, point), labels=labels))
+    return cases
+
+
+def gallery_cases(methods: Sequence[str], n: int, shown: int, order: int) -> list[Case]:
+    """Take one case of the scaling curves and draw a few of its targets, named and unnamed concepts, one style each."""
+    cases = []
+    for case in scaling_cases(methods, [n], [order], 1):
+        names, _ = vocabulary()
+        mixed = np.random.default_rng(order).permutation(names).tolist()
+        sides = {"unlearn": mixed[:shown], "preserve": mixed[-2 * HELD :][:shown], "bystander": mixed[-HELD:][:shown]}
+        parts = [plan(c, [GALLERY_STYLE], [order]).assign(side=side) for side, c in sides.items()]
+        cases.append(replace(case, pictures=pd.concat(parts, ignore_index=True), labels={"n": n}))
     return cases
 
 

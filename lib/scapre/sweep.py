@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from scapre.backbones import load_pipeline
 from scapre.editing import erase
 from scapre.embeddings import remember_prompts
-from scapre.evaluation import trial
+from scapre.emoji import decode, encode_png
+from scapre.evaluation import assess, draw, trial
 from scapre.judges import Judges, load_judges
 from scapre.methods.registry import complete
+from scapre.patch import Patch
 from scapre.paths import data_folder, judge_folder, model_folder
 from scapre.pool import scatter
 from scapre.sampling import GUIDANCE, STEPS
@@ -97,11 +101,9 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         return json.loads(path.read_text())
     pipe, judges = _stage()
     found: dict[str, float] = {}
-    patch = None
-    if case.method != UNEDITED:
-        start = perf_counter()
-        chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
-        patch = erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
+    start = perf_counter()
+    patch = _edit(case, pipe)
+    if patch:
         found["seconds"] = perf_counter() - start
         facts = pd.DataFrame(patch.table()).drop(columns="projection").mean()
         found |= {str(name): float(value) for name, value in facts.items()}
@@ -112,6 +114,13 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     partial.write_text(json.dumps(found))
     partial.replace(path)
     return found
+
+
+def _edit(case: Case, pipe: Any) -> Patch | None:
+    if case.method == UNEDITED:
+        return None
+    chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
+    return erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
 
 
 def _measure(job: tuple[Case, Path]) -> dict[str, float]:
@@ -198,3 +207,36 @@ def results(
             raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
         table = pd.read_csv(path)
     return book.table(table, name), check_sample(cases, table, checked, book.seed)
+
+
+def drawn_results(
+    book: Workbook, cases: Sequence[Case], name: str, *, profile: str = "default"
+) -> tuple[pd.DataFrame, Tensor]:
+    """Hand a notebook the pictures of its cases: drawn under ``full``, else the published ones.
+
+    Returns:
+        the cases' plans with ``method``, ``seen`` and ``right``, one row a picture, and the
+        pictures, uint8 ``(N, H, W, 3)``.
+
+    Raises:
+        FileNotFoundError: nothing is published yet.
+    """
+    path = data_folder() / "results" / book.name / f"{name}.parquet"
+    if profile == "full":
+        parts = [_judged(case).assign(method=case.method, **case.labels) for case in cases]
+        table = book.pictures(pd.concat(parts, ignore_index=True), name)
+    elif path.is_file():
+        table = pd.read_parquet(path)
+    else:
+        raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
+    return table.drop(columns="png"), torch.from_numpy(np.stack([decode(png) for png in table["png"]]))
+
+
+def _judged(case: Case) -> pd.DataFrame:
+    """Edit and draw a case: its plan with the judge's word and every picture as PNG."""
+    pipe, judges = _stage()
+    patch = _edit(case, pipe)
+    with patch.applied(pipe) if patch else nullcontext():
+        images = draw(pipe, case.pictures, progress=False)
+    judged = assess(pipe, judges, case.pictures, images)[["concept", "style", "seed", "side", "seen", "right"]]
+    return judged.assign(png=[encode_png(image.numpy()) for image in images])
