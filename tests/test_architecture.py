@@ -10,8 +10,9 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a module may import only modules of lower rank
 RANKS = (
-    ("paths", "linalg", "projections"),
+    ("paths", "linalg", "projections", "pool"),
     (
+        "adapters",
         "bures",
         "information",
         "concepts",
@@ -21,22 +22,27 @@ RANKS = (
         "judges",
         "sampling",
         "metrics",
+        "prompts",
         "figures",
     ),
-    ("statistics", "patch", "workbook", "runner"),
-    ("methods.solution", "evaluation"),
+    ("statistics", "patch", "pictures", "workbook", "runner"),
+    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
-    ("editing",),
-    ("__init__", "bench"),
+    ("editing", "export"),
+    ("__init__", "bench", "sweep", "technique", "exploration"),
+    ("experiments", "explorer"),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),
     ("training.recipe", "training.card"),
-    ("cli",),
+    ("cli.options",),
+    ("cli.edit", "cli.share", "cli.pictures", "cli.workbook", "cli.model"),
+    ("cli.__init__",),
 )
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
-MATHEMATICS = {"linalg", "bures", "information", "statistics"}
+MATHEMATICS = {"conflict", "linalg", "adapters", "bures", "information", "statistics"}
+PACKAGES = {"scapre.training", "scapre.cli"}
 LINES = 250
 
 
@@ -49,9 +55,7 @@ def imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            names |= {
-                f"{node.module}.{a.name}" if node.module == "scapre.training" else node.module or "" for a in node.names
-            }
+            names |= {f"{node.module}.{a.name}" if node.module in PACKAGES else node.module or "" for a in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names

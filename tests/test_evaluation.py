@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from scapre.evaluation import plan, two_sides
+from scapre.evaluation import plan, plan_sides
 
 STYLES = list("abcdef")
 
@@ -14,14 +14,14 @@ def test_every_picture_has_its_own_seed() -> None:
 
 def test_sides_are_limited_and_spread_over_concepts_and_styles() -> None:
     many = [f"c{i}" for i in range(100)]
-    table = two_sides(many[:3], many, STYLES, [0], limit=100)
+    table = plan_sides({"unlearn": many[:3], "preserve": many}, STYLES, [0], limit=100)
     sizes = table.groupby("side").size()
     assert sizes["unlearn"] == 18
     assert sizes["preserve"] == 100
     kept = table[table["side"] == "preserve"]
     assert kept["concept"].nunique() == 100
     assert kept["style"].value_counts().min() >= 16
-    few = two_sides(many[:20], many[:20], STYLES, [0], limit=60)
+    few = plan_sides({"unlearn": many[:20], "preserve": many[:20]}, STYLES, [0], limit=60)
     assert few.groupby(["side", "concept"]).size().eq(3).all()
-    fewer = two_sides(many, many[:1], STYLES, [0], limit=30)
+    fewer = plan_sides({"unlearn": many, "preserve": many[:1]}, STYLES, [0], limit=30)
     assert (fewer["side"] == "unlearn").sum() == 30

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from scapre.metrics import frechet_distance, interval, overall, proportion, unlearning_quality
+from scapre.metrics import (
+    frechet_distance,
+    interval,
+    largest_within,
+    overall,
+    proportion,
+    summarise,
+    unlearning_quality,
+    with_quality,
+)
 
 # Published Imagenette table (paper Table 1): average accuracy, CLIP_coco, printed UQ.
 PUBLISHED = {
@@ -78,3 +88,28 @@ def test_intervals() -> None:
     assert np.isclose(low, 4 - high)
     share, low, high = proportion(90, 100)
     assert (share, round(low, 1), round(high, 1)) == (90.0, 82.6, 94.5)
+
+
+def test_quality_is_added_group_by_group_and_equals_the_formula() -> None:
+    a, c = {"unedited": 90.0, "x": 10.0, "y": 2.0}, {"unedited": 30.0, "x": 28.0, "y": 20.0}
+    rows = [(n, m, a[m] + n * d, c[m]) for n in (1, 2) for d in (-1, 1) for m in a]
+    table = with_quality(pd.DataFrame(rows, columns=["n", "method", "unlearn", "clip"]), ["n"])
+    assert len(table) == len(rows)
+    wanted = unlearning_quality(a, c)
+    assert table["UQ"].to_numpy() == pytest.approx([wanted[method] for method in table["method"]])
+
+
+def test_the_largest_count_stops_at_the_first_failure() -> None:
+    curve = pd.DataFrame({"method": ["a"] * 3 + ["b"] * 3, "n": [10, 1, 5] * 2})
+    passes = pd.Series([True, True, False, True, False, True])
+    assert largest_within(curve, passes, ["method"]).set_index("method")["largest"].to_dict() == {"a": 1, "b": 0}
+
+
+def test_summaries_are_intervals_over_rows() -> None:
+    table = pd.DataFrame({"n": [1, 1, 1, 2], "a": [1.0, 2.0, 3.0, 5.0]})
+    tidy = summarise(table, ["n"], ["a"])
+    assert tidy.loc[0, ["mean", "low", "high", "runs"]].tolist() == pytest.approx(
+        [2, 2 - 2.484, 2 + 2.484, 3], rel=1e-3
+    )
+    assert tidy.iloc[1]["mean"] == 5
+    assert np.isnan(tidy.iloc[1]["low"])  # one run has no interval

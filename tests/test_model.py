@@ -71,13 +71,24 @@ def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
 
 
 def test_a_known_edit_behaves_as_on_stable_diffusion(pipe: Any, judges: Judges) -> None:
-    cases = ((True, "sentences", (10,)), (False, "name", (10, 50)))
-    table = uce_behaviour(pipe, judges, (0,), cases).set_index(["kept", "n"])
-    # the card reports means over three orders against 15 and 90; one order has two hundred pictures
+    cases = ((True, "styled", (10,)), (False, "name", (10, 50)))
+    table = uce_behaviour(pipe, judges, cases, most=1).set_index(["kept", "n"])
+    # one choice of targets and 120 pictures; the committed table, compared below, has them all
     assert table.loc[(True, 10), "unlearn"] <= 25
     assert table.loc[(True, 10), "preserve"] >= 85
     assert table.loc[(False, 50), "preserve"] <= 50
     assert table.loc[(False, 50), "preserve"] < table.loc[(False, 10), "preserve"]
+
+
+def test_the_whole_measurement_of_that_edit_is_within_the_literature() -> None:
+    table = pd.read_csv(data_folder() / "results" / "emoji-sd" / "uce.csv")
+    mean = table.groupby(["kept", "templates", "n"])[["unlearn", "preserve"]].mean()
+    for n in (1, 5, 10):
+        assert mean.loc[(True, "styled", n), "unlearn"] <= 15
+        assert mean.loc[(True, "styled", n), "preserve"] >= 90
+    declining = mean.loc[(False, "name")]["preserve"]
+    assert declining.is_monotonic_decreasing
+    assert declining[50] <= 25
 
 
 def test_a_picture_does_not_depend_on_the_batch(pipe: Any) -> None:

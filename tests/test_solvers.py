@@ -18,6 +18,7 @@ from scapre.statistics import ConceptStatistics
 from toys import statistics, weight
 
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
+PARTS = {"spectral_gate": True, "use_mask": True}
 CONFINED = {**RIDGE, "p": 1.0, "noise_sigma": 1.0, "use_mask": True, "bures_iters": 0, "alignment": 0.1}
 
 
@@ -39,7 +40,7 @@ def test_large_ridge_returns_the_original() -> None:
     for solver in (
         uce_solver(s, **{**RIDGE, "ridge": 1e9}),
         confined_solver(s, **{**CONFINED, "ridge": 1e9}),
-        paper_solver(s, ridge=1e9, erase_scale=1.0, noise_sigma=0.01, geodesic_time=0.0),
+        paper_solver(s, ridge=1e9, erase_scale=1.0, noise_sigma=0.01, geodesic_time=0.0, **PARTS),
     ):
         assert torch.allclose(solver(w0).weight, w0, rtol=1e-6, atol=1e-6)
 
@@ -87,6 +88,16 @@ def test_without_anchor_the_papers_system_has_only_zero() -> None:
     assert (
         solve_sylvester(torch.ones(7, dtype=torch.float64), tuple(system), torch.zeros(7, 12, dtype=torch.float64)) == 0
     ).all()
+
+
+def test_the_papers_parts_can_be_left_out() -> None:
+    s, w0 = statistics(), weight()
+    common = {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.5, "geodesic_time": 0.0}
+    plain = paper_solver(s, **common, spectral_gate=False, use_mask=False)(w0).weight
+    eye = torch.eye(12, dtype=torch.float64)
+    assert torch.allclose(plain @ (0.5 * eye + s.gram), 0.5 * w0 + w0 @ s.cross)
+    for part in PARTS:
+        assert not torch.allclose(paper_solver(s, **common, **PARTS | {part: False})(w0).weight, plain, atol=1e-3)
 
 
 def test_paper_gate_saturates_and_median_gate_does_not() -> None:
@@ -152,7 +163,7 @@ def turned(s: ConceptStatistics, q: torch.Tensor) -> ConceptStatistics:
 def test_solutions_turn_with_text_space_and_change_nothing_without_pressure() -> None:
     s, w0 = statistics(), weight()
     q = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(4), dtype=torch.float64))[0]
-    paper = {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.5, "geodesic_time": 0.2}
+    paper = {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.5, "geodesic_time": 0.2, **PARTS}
     cases = ((uce_solver, RIDGE), (confined_solver, CONFINED | {"bures_iters": 1}), (paper_solver, paper))
     for solver, settings_ in cases:
         straight, rotated = solver(s, **settings_)(w0).weight, solver(turned(s, q), **settings_)(w0 @ q).weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,42 +14,57 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from scapre.paths import repository
+from scapre.projections import refusal, unet_of
 
 
 def load_pipeline(
-    model: str | Path = "data/models/emoji-sd", *, device: str = "cpu", dtype: torch.dtype = torch.float32
+    model: str | Path = "data/models/emoji-sd",
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
 ) -> Any:
-    """Load any diffusers text-to-image pipeline from safetensors.
+    """Load a diffusers text-to-image pipeline with a UNet (Stable Diffusion 1.x, 2.x, SDXL) from safetensors.
 
     Args:
         model: a diffusers folder (relative ones are also looked up from the repository
             root, so that a notebook may run anywhere) or a hub id.
         device: where the pipeline goes.
-        dtype: floating type of its weights.
+        dtype: floating type of its weights, whatever type the files hold.
+        variant: which of several sets of files to read, e.g. ``fp16``.
 
     Returns:
         the pipeline, without progress bars.
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: a file is damaged, or ``dtype`` is not a floating type.
+        ValueError: a file is damaged, ``dtype`` is not a floating type, or the model denoises with a
+            transformer (SD3, FLUX; see ``projections.refusal``).
     """
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
     place = _local(model)
     if place is not None and not (place / "model_index.json").is_file():
         raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
+    if place is not None:
+        index = json.loads((place / "model_index.json").read_text())
+        if "unet" not in index:  # refused before gigabytes are read
+            raise ValueError(refusal(index.get("_class_name", str(model)), "transformer" in index))
     try:
         # strict: a pickle is never read in place of a missing safetensors file
         with _quietly():
             pipe = DiffusionPipeline.from_pretrained(
-                str(place or model), dtype=dtype, use_safetensors=True, local_files_only=place is not None
+                str(place or model),
+                dtype=dtype,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=place is not None,
             )
     except OSError as error:
-        raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}") from error
+        raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}{_variants(place)}") from error
     except Exception as error:
-        raise ValueError(f"{model} is damaged and cannot be loaded: {error}") from error
-    for name, parameter in pipe.unet.named_parameters():
+        raise ValueError(f"{model} is damaged and cannot be loaded: {error}{_variants(place)}") from error
+    for name, parameter in unet_of(pipe).named_parameters():
         if not torch.isfinite(parameter).all():
             raise ValueError(f"{model}: weight {name} of the UNet holds NaN or infinity; restore the model")
     pipe.set_progress_bar_config(disable=True)
@@ -68,6 +84,12 @@ def _quietly() -> Iterator[None]:
         for tool, level in zip((diffusers_logging, transformers_logging), levels, strict=True):
             tool.set_verbosity(level)
             tool.enable_progress_bar()
+
+
+def _variants(place: Path | None) -> str:
+    """Name the variants a folder's files come in, for the end of an error."""
+    found = {file.name.split(".")[-2] for file in place.rglob("*.*.safetensors")} if place else set()
+    return f" (its files come as variant {', '.join(sorted(found))}; name one)" if found else ""
 
 
 def _local(model: str | Path) -> Path | None:

@@ -20,6 +20,7 @@ from scapre.statistics import ConceptStatistics
 #: model → (text width, text positions, {d_out: cross-attention blocks})
 SHAPES: dict[str, tuple[int, int, dict[int, int]]] = {
     "sd1": (768, 77, {320: 5, 640: 5, 1280: 6}),
+    "sd2": (1024, 77, {320: 5, 640: 5, 1280: 6}),
     "sdxl": (2048, 77, {640: 10, 1280: 60}),
     "tiny": (64, 8, {32: 2}),
 }

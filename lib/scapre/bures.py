@@ -89,6 +89,41 @@ def row_step(weight: Tensor, original: Tensor, ridge: float, alignment: float, i
     return radius * now
 
 
+def row_step_share(weight: Tensor, original: Tensor, ridge: float, alignment: float) -> Tensor:
+    """Read one row step backwards: how much of the original each row holds.
+
+    One repetition of ``row_step`` takes w' to w = γ (ρ w' + μ κ w₀), so that w − b w₀ with
+    b = γ (ρ + μκ) is a multiple of the change w' − w₀ and has its rank, which w − w₀ has not.
+    In the plane of w and w₀ lengths and angles determine a = ‖w'‖ and κ:
+
+        ρ a + μ r₀ κ = (ρ + μ) ‖w‖,  tan∠(w', w₀) = tan∠(w, w₀) (ρ a + μ r₀) / (ρ a)
+
+    Args:
+        weight: W after one repetition, ``(d_out, d)``.
+        original: W₀, ``(d_out, d)``.
+        ridge: λ.
+        alignment: μ; 0 gives b = 1.
+
+    Returns:
+        b, ``(d_out,)``; 1 where a row is zero or turned by a right angle or more (κ = 0 is not readable).
+    """
+    total = ridge + alignment
+    tiny = torch.finfo(weight.dtype).tiny
+    length, length0 = weight.norm(dim=1), original.norm(dim=1)
+    own, old = (m / n.clamp(min=tiny)[:, None] for m, n in ((weight, length), (original, length0)))
+    cosine = (own * old).sum(1)
+    readable = (cosine > 0) & (length > 0) & (length0 > 0)
+    tangent = (own - cosine[:, None] * old).norm(dim=1) / torch.where(readable, cosine, 1)
+    before, kappa = length, cosine
+    for _ in range(60):  # a fixed point that contracts by μ/ρ < 1
+        pushed = (total * before).clamp(min=tiny)
+        kappa = (1 + (tangent * (pushed + alignment * length0) / pushed).square()).rsqrt()
+        before = (length * (total + alignment) - alignment * length0 * kappa) / total
+    sine = (1 - kappa.square()).clamp(min=0).sqrt()
+    summed = torch.hypot(total * before * sine, kappa * (total * before + alignment * length0))
+    return torch.where(readable, length * (total + alignment * kappa) / summed.clamp(min=tiny), 1)
+
+
 def safety_valve(weight: Tensor, original: Tensor, entropy: Tensor) -> Tensor:
     """Hold low-entropy rows near the original in direction and length (released step 7, EGBR).
 

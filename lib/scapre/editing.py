@@ -17,7 +17,7 @@ from scapre.embeddings import Contexts, Encoded, encode, pair_contexts, pair_who
 from scapre.methods.registry import build_solver, complete, find_method
 from scapre.methods.solution import diagnose
 from scapre.patch import Patch
-from scapre.projections import read_projections
+from scapre.projections import read_projections, unet_of
 from scapre.statistics import ConceptStatistics
 
 
@@ -118,7 +118,7 @@ def erase(
         ValueError: unknown method, template or setting, or weights that are not finite.
     """
     chosen, values = find_method(method), complete(method, settings)
-    originals = read_projections(pipe.unet, chosen.kinds)
+    originals = read_projections(unet_of(pipe), chosen.kinds)
     statistics = gather(
         pipe,
         targets,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -39,6 +40,15 @@ class Contexts:
     anchor_of: Tensor
 
 
+#: text encoder → prompt → hidden states and last position; only encoders given to ``remember_prompts``
+_remembered: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
+
+
+def remember_prompts(pipe: Any) -> None:
+    """Encode no prompt of this pipeline twice: for many edits of a model whose text encoder stays as it is."""
+    _remembered[pipe.text_encoder] = {}
+
+
 @torch.no_grad()
 def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool = False) -> Encoded:
     """Encode every prompt once, as the pipeline itself would.
@@ -50,6 +60,18 @@ def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool
     Returns:
         float32 hidden states on the pipeline's device.
     """
+    memory = _remembered.get(pipe.text_encoder)
+    if memory is None:
+        return _encode(pipe, prompts, batch, progress)
+    new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in memory]
+    if new:
+        fresh = _encode(pipe, new, batch, progress)
+        memory.update(zip(new, zip(fresh.hidden, fresh.last, strict=True), strict=True))
+    hidden, last = zip(*(memory[prompt] for prompt in prompts), strict=True)
+    return Encoded(torch.stack(hidden), torch.stack(last))
+
+
+def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> Encoded:
     length = pipe.tokenizer.model_max_length
     hidden, last = [], []
     starts = range(0, len(prompts), batch)

@@ -60,15 +60,23 @@ def load_emoji(size: int = PIXELS) -> tuple[NDArray[np.uint8], list[str], list[s
     wanted = [(c, s) for c in concepts for s in styles]
     if list(zip(table["concept"], table["style"], strict=True)) != wanted:
         raise ValueError(f"{path} does not hold {len(concepts)} concepts in {len(styles)} styles")
-    images = np.stack([_decode(png, size) for png in table["png"]])
+    images = np.stack([decode(png, size) for png in table["png"]])
     return images, concepts, styles
 
 
-def _decode(png: bytes, size: int) -> NDArray[np.uint8]:
+def decode(png: bytes, size: int | None = None) -> NDArray[np.uint8]:
+    """Read PNG bytes as ``(H, W, 3)``, averaged to ``size`` pixels where one is given."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    if size != image.width:
+    if size and size != image.width:
         image = image.resize((size, size), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.uint8)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Write ``(H, W, 3)`` as PNG bytes."""
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def rasterise(style: str, slugs: list[str], icons: dict) -> dict[str, bytes]:
@@ -92,9 +100,7 @@ def rasterise(style: str, slugs: list[str], icons: dict) -> dict[str, bytes]:
         picture = Image.open(io.BytesIO(png)).convert("RGBA")
         page = Image.new("RGBA", picture.size, "white")
         page.alpha_composite(picture)
-        out = io.BytesIO()
-        page.convert("RGB").save(out, "PNG", optimize=True)
-        drawn[slug] = out.getvalue()
+        drawn[slug] = encode_png(np.asarray(page.convert("RGB")))
     return drawn
 
 

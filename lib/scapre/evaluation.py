@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor
 
 from scapre.embeddings import encode
+from scapre.emoji import load_emoji
 from scapre.judges import Judges
-from scapre.metrics import overall
+from scapre.metrics import frechet_distance, overall
 from scapre.patch import Patch
 from scapre.sampling import GUIDANCE, STEPS, sample
 
@@ -74,42 +76,57 @@ def accuracy(table: pd.DataFrame, column: str = "right") -> float:
     return 100.0 * float(table[column].mean())
 
 
-def two_sides(
-    targets: Sequence[str], kept: Sequence[str], styles: Sequence[str], seeds: Sequence[int], limit: int | None = None
+def thin(table: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Keep at most ``limit`` pictures of a plan, spread evenly over its concepts and styles."""
+    if len(table) <= limit:
+        return table
+    styles = table["style"].nunique()
+    # Each concept keeps a few styles, starting one further for the next concept.
+    place = np.arange(len(table))
+    turn = (place % styles - place // styles) % styles
+    table = table[turn < max(1, limit * styles // len(table))]
+    return table.iloc[np.unique(np.linspace(0, len(table) - 1, limit).round().astype(int))]
+
+
+def plan_sides(
+    sides: Mapping[str, Sequence[str]], styles: Sequence[str], seeds: Sequence[int], limit: int | None = None
 ) -> pd.DataFrame:
-    """Plan pictures of targets (side ``unlearn``) and of kept concepts (side ``preserve``).
+    """Plan pictures of several groups of concepts; the column ``side`` names the group.
 
     Args:
+        sides: group → concepts. Groups whose name begins with ``unlearn`` are targets, all others are to stay.
         limit: at most this many pictures a side, spread evenly over concepts and styles.
     """
-    parts = []
-    for side, names in (("unlearn", targets), ("preserve", kept)):
-        table = plan(names, styles, seeds).assign(side=side)
-        if limit is not None and len(table) > limit:
-            # Each concept keeps a few styles, starting one further for the next concept.
-            place = np.arange(len(table))
-            turn = (place % len(styles) - place // len(styles)) % len(styles)
-            table = table[turn < max(1, limit // (len(names) * len(seeds)))]
-            table = table.iloc[np.unique(np.linspace(0, len(table) - 1, limit).round().astype(int))]
-        parts.append(table)
+    plans = {side: plan(names, styles, seeds) for side, names in sides.items()}
+    parts = [thin(table, limit or len(table)).assign(side=side) for side, table in plans.items()]
     return pd.concat(parts, ignore_index=True)
 
 
+@lru_cache(maxsize=1)
+def real_features(judges: Judges) -> Tensor:
+    """Judge features of all real emoji, the reference of FID."""
+    return judges.features(torch.from_numpy(load_emoji(32)[0]))
+
+
 def trial(pipe: Any, judges: Judges, patch: Patch | None, pictures: pd.DataFrame) -> dict[str, float]:
-    """Draw and judge two sides under an edit (None: unedited).
+    """Draw and judge the sides of a plan under an edit (None: unedited).
 
     Returns:
-        ``unlearn`` and ``preserve`` accuracies in percent, their ``overall``, the
-        ``style`` accuracy and the CLIP score ``clip`` of the kept side.
+        for every side its object accuracy (under the side's name) and style accuracy
+        (``<side>_style``) in percent; ``overall`` of the sides unlearn and preserve where
+        both exist; over all sides that are to stay the CLIP score ``clip`` and the FID ``fid``
+        to the real emoji (few pictures bias it upwards, equally for every edit).
     """
     with patch.applied(pipe) if patch else nullcontext():
-        judged = assess(pipe, judges, pictures, draw(pipe, pictures, progress=False))
-    forgotten, kept = (judged[judged["side"] == side] for side in ("unlearn", "preserve"))
-    unlearn, preserve = accuracy(forgotten), accuracy(kept)
-    return {
-        "unlearn": unlearn,
-        "preserve": preserve,
-        "overall": overall(unlearn, preserve),
-        "style": accuracy(kept, "right_style"),
-        "clip": float(kept["clip"].mean()),
-    }
+        images = draw(pipe, pictures, progress=False)
+    judged = assess(pipe, judges, pictures, images)
+    found: dict[str, float] = {}
+    for side, part in judged.groupby("side", sort=False):
+        found |= {str(side): accuracy(part), f"{side}_style": accuracy(part, "right_style")}
+    if {"unlearn", "preserve"} <= set(found):
+        found["overall"] = overall(found["unlearn"], found["preserve"])
+    stays = ~judged["side"].str.startswith("unlearn").to_numpy()
+    if stays.sum() > 1:
+        found["clip"] = float(judged["clip"][stays].mean())
+        found["fid"] = frechet_distance(real_features(judges), judges.features(images[torch.from_numpy(stays)]))
+    return found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 WIDTH = 8.0  # inches; every figure of the workbook
 INK, GOOD, BAD, SOFT = "#222222", "#1b7f5c", "#c0392b", "#8a8f98"
@@ -51,86 +49,12 @@ def theme() -> None:
     )
 
 
-def picture_grid(
-    images: Tensor,
-    columns: int,
-    *,
-    captions: Sequence[str] | None = None,
-    colours: Sequence[str] | None = None,
-    row_names: Sequence[str] | None = None,
-    column_names: Sequence[str] | None = None,
-    width: float = WIDTH,
-) -> Figure:
-    """Lay pictures out in rows, with a word under each.
-
-    Args:
-        images: uint8 ``(N, H, W, 3)``, row by row.
-        columns: pictures a row.
-        captions: N words, or None.
-        colours: N colours of the words.
-        row_names: names left of the rows.
-        column_names: names above the columns.
-    """
-    rows = -(-len(images) // columns)
-    cell = width / (columns + (1.2 if row_names else 0))
-    extra = 0.24 if captions else 0.0
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(width, rows * (cell + extra) + 0.4), squeeze=False, layout="constrained"
-    )
-    for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
-        sns.despine(ax=ax, left=True, bottom=True)
-        ax.grid(False)
-    for i, image in enumerate(images):
-        ax = axes.flat[i]
-        ax.imshow(image.numpy(), interpolation="nearest")
-        if captions:
-            ax.set_xlabel(captions[i], color=colours[i] if colours else INK, fontsize=8, labelpad=2)
-        if column_names and i < columns:
-            ax.set_title(column_names[i], fontsize=9)
-        if row_names and i % columns == 0:
-            ax.set_ylabel(row_names[i // columns], rotation=0, ha="right", va="center", fontsize=9)
-    return fig
-
-
-def verdict_colours(right: Sequence[bool], wanted: Sequence[bool]) -> list[str]:
-    """Green where the verdict is what we want, red where it is not."""
-    return [GOOD if bool(r) == bool(w) else BAD for r, w in zip(right, wanted, strict=True)]
-
-
-def before_and_after(
-    drawn: tuple[Tensor, Tensor], judged: tuple[pd.DataFrame, pd.DataFrame], targets: Sequence[str]
-) -> Figure:
-    """Lay the pictures of one plan out twice: left before an edit, right after it.
-
-    Args:
-        drawn: uint8 ``(N, H, W, 3)`` before and after, concept by concept, style fastest.
-        judged: the tables of ``evaluation.assess`` for both.
-        targets: concepts whose right name is wanted on the left only.
-    """
-    concepts, styles = list(judged[0]["concept"].unique()), list(judged[0]["style"].unique())
-    n = len(styles)
-    images, words, colours = [], [], []
-    for row, concept in enumerate(concepts):
-        for after in (0, 1):
-            part = judged[after].iloc[n * row : n * (row + 1)]
-            images += list(drawn[after][n * row : n * (row + 1)])
-            words += part["seen"].tolist()
-            colours += verdict_colours(part["right"].tolist(), [not (after and concept in targets)] * n)
-    return picture_grid(
-        torch.stack(images),
-        2 * n,
-        captions=words,
-        colours=colours,
-        row_names=[f"{c}\n(erased)" if c in targets else c for c in concepts],
-        column_names=[f"{when}: {s}" for when in ("before", "after") for s in styles],
-    )
-
-
 def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
     ax = ax or plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")[1]
     sns.lineplot(table, x="index", y="value", hue="kind" if "kind" in table else None, ax=ax)
+    if "kind" in table:
+        ax.legend(title=None, frameon=False)
     ax.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
     return ax
 
@@ -156,13 +80,79 @@ def shares(table: pd.DataFrame, *, x: str, y: str, hue: str | None = None, ax: A
     return ax
 
 
-def against_count(table: pd.DataFrame, *, y: str, label: str, ax: Axes | None = None) -> Axes:
-    """Plot ``y`` against the number of erased concepts, one line a method, 95 % bands over seeds."""
-    ax = ax or plt.subplots(figsize=(WIDTH / 2, 3.2), layout="constrained")[1]
-    palette = {m: METHOD_COLOURS.get(m, INK) for m in table["method"].unique()}
-    sns.lineplot(table, x="n", y=y, hue="method", palette=palette, marker="o", ax=ax)
-    ax.set(xscale="log", xlabel="erased concepts $n$", ylabel=label)
-    return ax
+def panels(
+    table: pd.DataFrame,
+    labels: Mapping[str, str],
+    *,
+    x: str = "n",
+    xlabel: str = "erased concepts $n$",
+    dashed: str | None = None,
+    columns: int = 2,
+) -> Figure:
+    """Draw one panel a measure, one line a method, with its 95 % band.
+
+    Args:
+        table: ``metrics.summarise``: ``method``, ``x``, ``measure, mean, low, high``.
+        labels: measure → label of its panel.
+        dashed: value of the column ``point`` whose lines are dashed.
+    """
+    rows = -(-len(labels) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.9 * rows + 0.7), squeeze=False, layout="constrained")
+    for ax in axes.flat[len(labels) :]:
+        ax.remove()
+    for ax, (measure, label) in zip(axes.flat, labels.items(), strict=False):
+        part = table[table["measure"] == measure]
+        for (method, point), line in part.groupby(["method", "point"], sort=False):
+            colour = METHOD_COLOURS.get(str(method), INK)
+            name = str(method) if point != dashed else None
+            style = "--" if point == dashed else "-"
+            ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
+            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.12, lw=0)
+        ax.set(xscale="log", xlabel=xlabel, ylabel=label)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), frameon=False)
+    return fig
+
+
+def trade_off(curves: pd.DataFrame, marks: pd.DataFrame | None = None) -> Figure:
+    """Draw unlearning against preserving, one line a method along its knob, one panel a count.
+
+    Args:
+        curves: columns ``method, n, value, unlearn, preserve``.
+        marks: the same without ``value``: where a method stands at its published settings.
+    """
+    counts = sorted(curves["n"].unique())
+    fig, axes = plt.subplots(1, len(counts), figsize=(WIDTH, 4.4), sharey=True, squeeze=False, layout="constrained")
+    for ax, n in zip(axes.flat, counts, strict=True):
+        for method, line in curves[curves["n"] == n].groupby("method", sort=False):
+            line = line.sort_values("value")
+            ax.plot(
+                line["unlearn"],
+                line["preserve"],
+                "o-",
+                ms=3,
+                color=METHOD_COLOURS.get(str(method), INK),
+                label=str(method),
+            )
+        if marks is not None:
+            for _, row in marks[marks["n"] == n].iterrows():
+                colour = METHOD_COLOURS.get(str(row["method"]), INK)
+                ax.plot(row["unlearn"], row["preserve"], "*", ms=13, color=colour, mec="white")
+        ax.set(title=f"$n = {n}$", xlabel="accuracy on targets (%), lower is better", xlim=(-3, 103), ylim=(-3, 103))
+    axes.flat[0].set_ylabel("accuracy on what stays (%)")
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
+    return fig
+
+
+def table_of_colours(table: pd.DataFrame, label: str, *, low: float = 0, high: float = 100) -> Figure:
+    """Draw a table of numbers as coloured cells, green where high."""
+    size = (WIDTH, 0.36 * len(table) + 1.4)
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    sns.heatmap(table, vmin=low, vmax=high, cmap="RdYlGn", annot=True, fmt=".0f", ax=ax, cbar_kws={"label": label})
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0)
+    return fig
 
 
 def lines(
@@ -180,7 +170,11 @@ def bars(table: pd.DataFrame, *, y: str, values: Sequence[str], ax: Axes | None 
     """Draw several percentages of every row side by side."""
     ax = ax or plt.subplots(figsize=(WIDTH, 0.5 * len(table) + 1.2), layout="constrained")[1]
     tidy = table.melt(y, list(values), var_name="quantity", value_name="percent")
-    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=[BAD, GOOD, SOFT, INK][: len(values)], ax=ax)
-    ax.set(xlim=(0, 100), ylabel="")
-    ax.legend(title=None, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=len(values), frameon=False)
+    palette = [BAD, GOOD, SOFT, INK][: len(values)] if len(values) > 1 else [GOOD]
+    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=palette, ax=ax, legend=len(values) > 1)
+    ax.set(xlim=(0, 100), ylabel="", xlabel="percent" if len(values) > 1 else f"{values[0]} (%)")
+    if len(values) > 1:
+        handles, names = ax.get_legend_handles_labels()
+        ax.legend_ = None  # the figure's, outside the axes, takes its place
+        ax.figure.legend(handles, names, loc="outside lower center", ncols=len(values), frameon=False)
     return ax

@@ -90,7 +90,7 @@ def to_unit(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
 class Judges:
     """The shipped judges with the names they know."""
 

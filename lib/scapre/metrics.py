@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, t
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -102,9 +102,9 @@ def frechet_distance(real: Tensor, drawn: Tensor) -> float:
 def interval(
     values: Sequence[float] | pd.Series | NDArray[np.floating], level: float = 0.95
 ) -> tuple[float, float, float]:
-    """Mean and normal-approximation confidence interval over independent runs or pictures."""
+    """Mean and Student confidence interval over independent runs or pictures; one value has no interval."""
     data = np.asarray(values, dtype=float)
-    half = norm.ppf(0.5 + level / 2) * data.std(ddof=1) / np.sqrt(len(data)) if len(data) > 1 else np.nan
+    half = t.ppf(0.5 + level / 2, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data)) if len(data) > 1 else np.nan
     return float(data.mean()), float(data.mean() - half), float(data.mean() + half)
 
 
@@ -112,3 +112,60 @@ def proportion(right: float, total: int) -> tuple[float, float, float]:
     """Share in percent with its 95 % Wilson interval."""
     bounds = binomtest(int(right), int(total)).proportion_ci(method="wilson")
     return 100 * right / total, 100 * bounds.low, 100 * bounds.high
+
+
+def summarise(table: pd.DataFrame, within: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """Reduce repeated rows to means and 95 % intervals.
+
+    Args:
+        table: tidy, one row a run.
+        within: columns that say what was repeated.
+        measures: columns to reduce.
+
+    Returns:
+        one row a group and measure: ``within``, ``measure, mean, low, high, runs``.
+    """
+    rows = []
+    for place, part in table.groupby(list(within), sort=False):
+        for name in measures:
+            values = part[name].dropna()
+            if len(values):
+                rows.append((*place, name, *interval(values), len(values)))
+    return pd.DataFrame(rows, columns=[*within, "measure", "mean", "low", "high", "runs"])
+
+
+def with_quality(table: pd.DataFrame, within: Sequence[str]) -> pd.DataFrame:
+    """Add the column ``UQ`` to a tidy table of methods, group by group.
+
+    Args:
+        table: columns ``method, unlearn, clip``; every group has the row ``unedited``.
+        within: columns that make a group; A and C of a method are its means in the group.
+    """
+    columns = list(within)
+    means = table.groupby([*columns, "method"], sort=False)[["unlearn", "clip"]].mean().reset_index()
+    parts = []
+    for _, group in means.groupby(columns, sort=False):
+        quality = unlearning_quality(group["unlearn"].to_list(), group["clip"].to_list())
+        parts.append(group[[*columns, "method"]].assign(UQ=quality))
+    return table.merge(pd.concat(parts, ignore_index=True), on=[*columns, "method"])
+
+
+def largest_within(table: pd.DataFrame, passes: pd.Series, within: Sequence[str]) -> pd.DataFrame:
+    """Find, for every group, the largest ``n`` up to which all counts pass.
+
+    Args:
+        table: tidy, with a column ``n``.
+        passes: whether a row is of acceptable quality, aligned with ``table``.
+        within: columns that make a group.
+
+    Returns:
+        the columns of ``within`` and ``largest``; 0 where already the smallest count fails.
+
+    >>> curve = pd.DataFrame({"method": "a", "n": [1, 5, 10, 50]})
+    >>> largest_within(curve, pd.Series([True, True, False, True]), ["method"])["largest"].item()
+    5
+    """
+    rows = table[[*within, "n"]].assign(passes=passes).sort_values("n")
+    going = rows["passes"].groupby([rows[c] for c in within]).cummin()
+    rows["largest"] = rows["n"].where(going, 0)
+    return rows.groupby(list(within), sort=False)["largest"].max().reset_index()

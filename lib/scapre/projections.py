@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def unet_of(pipe: Any) -> nn.Module:
+    """Return the UNet of a Stable Diffusion 1.x, 2.x or SDXL pipeline.
+
+    SDXL also reads the pooled text through ``add_embedding``. That path is not edited: it is one
+    vector a prompt, where a change for one concept would change every prompt that names it among others.
+
+    Raises:
+        ValueError: see ``refusal``.
+    """
+    if getattr(pipe, "unet", None) is None:
+        raise ValueError(refusal(type(pipe).__name__, getattr(pipe, "transformer", None) is not None))
+    return pipe.unet
+
+
+def refusal(kind: str, transformer: bool) -> str:
+    """Say why a pipeline without a UNet (SD3, FLUX) is not edited."""
+    remedy = "use Stable Diffusion 1.x, 2.x or SDXL"
+    if not transformer:
+        return f"{kind} has no UNet to edit; {remedy}"
+    return (
+        f"{kind} denoises with joint attention, whose keys and values read text that the picture has already "
+        f"changed, so a closed form on text features is not exact there; {remedy}"
+    )
 
 
 def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
@@ -14,11 +42,25 @@ def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
     The order is that of the released code's random draws.
 
     Raises:
-        ValueError: the model has no cross-attention (``attn2``).
+        ValueError: the model has no cross-attention (``attn2``), or an edit of it would be without
+            effect (fused projections) or ambiguous (an adapter is loaded).
     """
-    blocks = [name for name, _ in unet.named_modules() if name.endswith("attn2")]
+    blocks = {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
     if not blocks:
         raise ValueError("this UNet has no cross-attention (attn2) to edit")
+    for name, block in blocks.items():
+        # the processor, not block.fused_projections, which stays set after unfusing
+        if type(getattr(block, "processor", None)).__name__.startswith("Fused"):
+            raise ValueError(
+                f"{name} has fused projections, so an edit of to_k and to_v would change nothing; "
+                "call pipe.unet.unfuse_qkv_projections() first"
+            )
+        for kind in kinds:
+            if hasattr(getattr(block, kind), "base_layer"):
+                raise ValueError(
+                    f"{name}.{kind} carries an adapter; call pipe.unload_lora_weights(), edit, "
+                    "and load the adapter again on top"
+                )
     return [f"{block}.{kind}.weight" for kind in kinds for block in blocks]
 
 
@@ -26,12 +68,23 @@ def read_projections(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
     """Copy the weights, ``(d_out, d)`` each, by parameter name.
 
     Raises:
-        ValueError: a weight holds NaN or infinity.
+        ValueError: see ``projection_names``; or a weight is quantised, offloaded, or holds NaN or infinity.
     """
-    parameters = dict(unet.named_parameters())
-    weights = {name: parameters[name].detach().clone() for name in projection_names(unet, kinds)}
-    for name, weight in weights.items():
-        if not torch.isfinite(weight).all():
+    # also of buffers: quantisers keep packed weights there
+    found = dict(unet.named_parameters()) | dict(unet.named_buffers())
+    weights: dict[str, Tensor] = {}
+    for name in projection_names(unet, kinds):
+        weight = found.get(name)
+        if weight is not None and weight.is_meta:
+            raise ValueError(f"{name} is offloaded; call pipe.remove_all_hooks() or load without offloading")
+        if weight is None or weight.dtype not in DTYPES or weight.ndim != 2 or type(weight.data) is not Tensor:
+            held = "no plain matrix" if weight is None else f"{type(weight.data).__name__} of {weight.dtype}"
+            raise ValueError(
+                f"{name} is quantised or packed ({held}); load the model unquantised, or load the edit "
+                "as an adapter (scapre export --form lora)"
+            )
+        weights[name] = weight.detach().clone()
+        if not torch.isfinite(weights[name]).all():
             raise ValueError(f"{name} holds NaN or infinity; load an intact model")
     return weights
 

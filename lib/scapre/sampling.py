@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-STEPS, GUIDANCE = 12, 3.0
+STEPS, GUIDANCE = 8, 3.0
 
 
 @torch.no_grad()

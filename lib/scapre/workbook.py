@@ -65,6 +65,14 @@ class Workbook:
         self._write(self.table_folder / f"{name}.csv", text)
         return table
 
+    def pictures(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Write a table with a column of PNG bytes as ``data/results/<notebook>/<name>.parquet`` and return it."""
+        self.table_folder.mkdir(parents=True, exist_ok=True)
+        partial = self.table_folder / f"{name}.partial"
+        table.to_parquet(partial, index=False, compression="zstd")
+        partial.replace(self.table_folder / f"{name}.parquet")
+        return table
+
     def contract(self, **facts: Any) -> None:
         """Print the facts this notebook stands for, one a line, floats to three digits."""
         for name, value in facts.items():

@@ -57,6 +57,8 @@ def paper_solver(
     erase_scale: float,
     noise_sigma: float,
     geodesic_time: float,
+    spectral_gate: bool,
+    use_mask: bool,
 ) -> Solver:
     """Minimise tr(WAWᵀ) + tr(WᵀBW) − 2 tr(WFᵀ), then step along the Bures geodesic.
 
@@ -70,14 +72,20 @@ def paper_solver(
         erase_scale: η on S and on the replacement's answer.
         noise_sigma: σ of the Informax Decoupler.
         geodesic_time: t in [0, 1].
+        spectral_gate: False leaves R out.
+        use_mask: False leaves the decoupler's α out.
     """
     eye = torch.eye(statistics.width, dtype=torch.float64, device=statistics.targets.device)
-    system = ridge * eye + erase_scale * statistics.gram + overlap_regulariser(statistics.targets)
+    system = ridge * eye + erase_scale * statistics.gram
+    if spectral_gate:
+        system = system + overlap_regulariser(statistics.targets)
     values, vectors = torch.linalg.eigh(system)
     facts = {"condition": condition_number(system)}
 
     def solve(original: Tensor) -> Solution:
-        relevance = relative_gate(target_information(original, statistics, noise_sigma))
+        relevance = original.new_zeros(len(original))
+        if use_mask:
+            relevance = relative_gate(target_information(original, statistics, noise_sigma))
         right = ridge * original + erase_scale * original @ statistics.cross
         weight = solve_sylvester(relevance, (values, vectors), right)
         weight = geodesic(weight, original, geodesic_time)

@@ -31,8 +31,8 @@ class Method:
         about: one line.
         defaults: settings and their values.
         solver: ``(statistics[, weights][, generator], **settings) -> Solver``.
-        knob: the setting that decides most between forgetting and keeping.
-        grid: six values of it around the best on the validation concepts, the default among them.
+        knob: the setting that moves it most between forgetting and keeping.
+        grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
         draws: the solver takes a generator.
         joint: the solver takes the original weights of all layers it will edit.
         kinds: projections it edits.
@@ -79,7 +79,14 @@ METHODS: dict[str, Method] = {
     ),
     "scapre-paper": Method(
         "the paper's equations: spectral trace regulariser, Sylvester solve, Bures geodesic",
-        {"ridge": 0.5, "erase_scale": 1.0, "noise_sigma": 0.01, "geodesic_time": 0.1},
+        {
+            "ridge": 0.5,
+            "erase_scale": 1.0,
+            "noise_sigma": 0.01,
+            "geodesic_time": 0.1,
+            "spectral_gate": True,
+            "use_mask": True,
+        },
         paper_solver,
         "ridge",
         (0.5, 10.0, 100.0, 300.0, 800.0, 2000.0),

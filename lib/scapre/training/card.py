@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from tqdm.auto import tqdm
 from scapre.backbones import load_pipeline
 from scapre.concepts import read_concepts
 from scapre.editing import erase
-from scapre.embeddings import encode
+from scapre.embeddings import encode, remember_prompts
 from scapre.emoji import STYLES, load_emoji
-from scapre.evaluation import assess, draw, plan, trial, two_sides
+from scapre.evaluation import assess, draw, plan, plan_sides, trial
 from scapre.judges import Judges, load_judges, to_unit
 from scapre.metrics import frechet_distance, interval, proportion
 from scapre.paths import data_folder, model_folder
@@ -28,7 +29,8 @@ from scapre.training.judges import examine
 from scapre.training.text import participation_ratio
 
 RUNS = (101,)  # seeds of the card's pictures; training used none of them
-ORDERS = (0, 1, 2)  # random choices of targets
+TRIALS = {1: 20, 5: 6}  # random choices of n targets; three of every other n
+DRAWN = 60  # pictures a side of a trial
 
 
 def measure(quick: bool = False) -> dict[str, pd.DataFrame]:
@@ -45,7 +47,7 @@ def measure(quick: bool = False) -> dict[str, pd.DataFrame]:
     }
     pictures, per_concept = drawing(pipe, judges, names, RUNS[:1] if quick else RUNS)
     cases = ((True, "sentences", (10,)),) if quick else UCE_CASES
-    uce = uce_behaviour(pipe, judges, ORDERS[:1] if quick else ORDERS, cases)
+    uce = uce_behaviour(pipe, judges, cases, most=1 if quick else 20)
     return tables | {"drawing": pictures, "concepts": per_concept, "uce": uce}
 
 
@@ -111,33 +113,47 @@ def drawing(pipe: Any, judges: Judges, names: list[str], runs: tuple[int, ...]) 
 
 
 #: UCE's cases: kept concepts in the objective, sentences of every concept, numbers of targets
-UCE_CASES = ((True, "name", (1, 5, 10)), (True, "sentences", (1, 5, 10)), (False, "name", (1, 5, 10, 20, 50, 100)))
+UCE_CASES = (
+    *((True, words, (1, 5, 10)) for words in ("name", "sentences", "styled")),
+    (False, "name", (1, 5, 10, 20, 50, 100)),
+)
 
 
 def uce_behaviour(
-    pipe: Any,
-    judges: Judges,
-    orders: tuple[int, ...] = ORDERS,
-    cases: tuple[tuple[bool, str, tuple[int, ...]], ...] = UCE_CASES,
+    pipe: Any, judges: Judges, cases: Sequence[tuple[bool, str, Sequence[int]]] = UCE_CASES, most: int = 20
 ) -> pd.DataFrame:
     """Erase random targets by UCE at its published settings, with and without kept concepts.
 
     Preserve is relative to the unedited model on the same pictures, in percent.
+
+    Args:
+        most: upper bound on the trials of a case.
     """
+    remember_prompts(pipe)
     rows: list[tuple[bool, str, int, int, float, float]] = []
     unedited: dict[int, float] = {}
-    jobs = [(order, keep, words, n) for order in orders for keep, words, counts in cases for n in counts]
+    counted = [(keep, words, n) for keep, words, counts in cases for n in counts]
+    jobs = [(order, *case) for case in counted for order in range(min(most, TRIALS.get(case[2], 3)))]
     for order, keep, words, n in tqdm(jobs, desc="UCE behaviour"):
         mixed = np.random.default_rng(order).permutation(judges.objects).tolist()
         targets, kept = mixed[:n], mixed[n:] if keep else ()
         # The last hundred of an order are never targets.
-        pictures = two_sides(targets, mixed[-100:], list(STYLES), (order,), limit=100)
+        pictures = plan_sides({"unlearn": targets, "preserve": mixed[-100:]}, list(STYLES), (order,), DRAWN)
         if order not in unedited:
             unedited[order] = trial(pipe, judges, None, pictures)["preserve"]
         patch = erase(pipe, targets, anchors="", retained=kept, templates=words, method="uce", progress=False)
         found = trial(pipe, judges, patch, pictures)
         rows.append((keep, words, n, order, found["unlearn"], 100 * found["preserve"] / unedited[order]))
     return pd.DataFrame(rows, columns=["kept", "templates", "n", "order", "unlearn", "preserve"])
+
+
+def _with_intervals(uce: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval over trials, in words."""
+    rows = []
+    for (keep, words, n), part in uce.groupby(["kept", "templates", "n"]):
+        spans = [interval(part[side]) for side in ("unlearn", "preserve")]
+        rows.append((keep, words, n, len(part), *(f"{mean:.1f} ({low:.1f} … {high:.1f})" for mean, low, high in spans)))
+    return pd.DataFrame(rows, columns=["kept", "templates", "n", "trials", "unlearn", "preserve"])
 
 
 def write_card(tables: dict[str, pd.DataFrame]) -> Path:
@@ -147,10 +163,6 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
     weak = tables["concepts"].query("object < 50")["concept"].tolist()
-    uce = (
-        tables["uce"].groupby(["kept", "templates", "n"])[["unlearn", "preserve"]].agg(["mean", "min", "max"]).round(1)
-    )
-    uce.columns = pd.Index([f"{column[0]} ({column[1]})" for column in uce.columns])
     size = sum(p.stat().st_size for p in model_folder().rglob("*") if p.is_file()) / 2**20
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "diffusers", "transformers"))
     text = CARD.format(
@@ -158,12 +170,11 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
         steps=STEPS,
         guidance=GUIDANCE,
         runs=", ".join(map(str, RUNS)),
-        orders=len(ORDERS),
         versions=f"Python {platform.python_version()}, {versions}",
         drawing=tables["drawing"].to_markdown(index=False, floatfmt=".2f"),
         judges=tables["judges"].to_markdown(index=False, floatfmt=".2f"),
         text=tables["text"].to_markdown(index=False, floatfmt=".3f"),
-        uce=uce.reset_index().to_markdown(index=False, floatfmt=".1f"),
+        uce=_with_intervals(tables["uce"]).to_markdown(index=False),
         weak=", ".join(weak) or "none",
     )
     path = model_folder() / "README.md"
@@ -206,16 +217,19 @@ A convolutional classifier of object and style, trained on augmented real emoji,
 
 ## Does it behave as Stable Diffusion does under a known edit?
 
-UCE (λ = 0.5, η = ρ = 1, last content token, anchor ""), mean, lowest and highest over {orders} random choices of
-targets. Unlearn is the object accuracy on targets; preserve is the accuracy on other concepts in percent of the
+UCE (λ = 0.5, η = ρ = 1, last content token, anchor ""), mean over random choices of targets with its 95 % interval
+over choices. Unlearn is the object accuracy on targets; preserve is the accuracy on other concepts in percent of the
 unedited model's on the same pictures. `kept` says whether all other concepts stand in the objective; `templates`
-whether each concept is its bare name or four sentences, pooled (`scapre.concepts.TEMPLATES`).
+whether each concept is its bare name or several sentences, pooled (`scapre.concepts.TEMPLATES`; UCE's own code calls
+this prompt expansion).
 
 {uce}
 
-The behaviour aimed at is unlearn ≤ 15 and preserve ≥ 90 with kept concepts, and steady decline without. Where a row
-with kept concepts misses it, mind that 399 kept names are more than the 384 dimensions of a feature, so the objective
-leaves the targets little room of their own; sentences, which pool several features a concept, leave more.
+The behaviour that the literature reports is unlearn ≤ 15 and preserve ≥ 90 with kept concepts, and steady decline
+without. With sentences in the styles that are drawn (`styled`) it is met. Bare names miss it: the last token of a
+bare name answers like its replacement after the edit (residual 0.17 on average), but in a sentence the concept is
+spread over the tokens after it as well, and an edit of one token of one phrasing reaches those only in part. With 399
+kept names in 384 dimensions nothing else is left free.
 
 ## Limits
 

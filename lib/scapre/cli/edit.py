@@ -1,0 +1,169 @@
+"""Commands that make, apply, undo and describe an edit."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import time
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from scapre.cli.options import EMOJI, Device, Model, PatchFile, Type, Variant, load, names, settings
+from scapre.editing import erase as make_patch
+from scapre.export import save_pipeline
+from scapre.guard import warnings
+from scapre.patch import Patch, fingerprint, undo_path
+
+commands = typer.Typer()
+
+
+@commands.command()
+def erase(
+    out: Annotated[Path, typer.Option(help="the patch file to write, NAME.safetensors")],
+    model: Model = EMOJI,
+    targets: Annotated[str | None, typer.Option(help='concepts to forget: "a, b"')] = None,
+    targets_file: Annotated[
+        str | None, typer.Option(help="a CSV with a column name, or a list of data/concepts")
+    ] = None,
+    anchors: Annotated[str, typer.Option(help='what replaces them: one prompt, or one a target: "a, b"')] = " ",
+    retain: Annotated[str | None, typer.Option(help='concepts to keep: "a, b"')] = None,
+    retain_file: Annotated[
+        str | None, typer.Option(help="as --targets-file; names that are targets are left out")
+    ] = None,
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    templates: Annotated[str, typer.Option(help="sentences of every name: name, sentences or styled")] = "name",
+    setting: Annotated[list[str] | None, typer.Option("--setting", "-s", help="key=value of the method")] = None,
+    seed: Annotated[int, typer.Option(help="of the released formulations' random draws")] = 0,
+    undo: Annotated[bool, typer.Option(help="write the originals to NAME.undo.safetensors beside it")] = True,
+    device: Device = "cpu",
+    dtype: Type = None,
+    variant: Variant = None,
+) -> None:
+    """Compute the edit that makes a model forget concepts and write it as a patch file.
+
+    \b
+    Examples:
+      scapre erase --targets "dog, lemon" --retain-file validation --out no-dog.safetensors
+      scapre erase --model path/to/sd15 --targets-file imagenette -s ridge=10 --out edit.safetensors
+    """
+    wanted = names(targets, targets_file, "targets", required=True)
+    kept = [name for name in names(retain, retain_file, "retain") if retain_file is None or name not in wanted]
+    undo_path(out)  # an ending that cannot be written is refused before the work
+    pipe = load(model, device, dtype, variant)
+    start = time.perf_counter()
+    patch = make_patch(
+        pipe,
+        wanted,
+        anchors=[a.strip() for a in anchors.split(",")] if "," in anchors else anchors,
+        retained=kept,
+        method=method,
+        templates=templates,
+        seed=seed,
+        progress=True,
+        **settings(setting or []),
+    )
+    seconds = time.perf_counter() - start
+    patch.save(out, undo=undo)
+    typer.echo(f"{out}: {len(wanted)} targets, {len(kept)} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
+    typer.echo(_summary(patch).to_string(float_format="%.4f"))
+    for line in warnings(patch):
+        typer.echo(f"warning: {line}", err=True)
+
+
+@commands.command()
+def apply(
+    patch: Annotated[list[Path], typer.Option(help="a patch file; may be repeated, applied in this order")],
+    out: Annotated[Path, typer.Option(help="the folder to write; must not exist")],
+    model: Model = EMOJI,
+    strength: Annotated[float, typer.Option(help="part of the edit to apply, 0 to 1")] = 1.0,
+    device: Device = "cpu",
+    dtype: Type = None,
+    variant: Variant = None,
+) -> None:
+    """Write an edited copy of a model as a diffusers folder.
+
+    \b
+    Examples:
+      scapre apply --patch no-dog.safetensors --out edited
+      scapre apply --model path/to/sd15 --patch edit.safetensors --strength 0.5 --out half
+    """
+    loaded = [Patch.load(file) for file in patch]
+    pipe = load(model, device, dtype, variant, loaded[0])
+    for each in loaded:
+        each.remember(pipe)
+        each.scaled(strength).apply(pipe)
+    typer.echo(save_pipeline(pipe, out))
+
+
+@commands.command()
+def undo(
+    patch: PatchFile,
+    out: Annotated[Path, typer.Option(help="the folder to write; must not exist")],
+    model: Annotated[str, typer.Option(help="the edited diffusers folder")],
+    device: Device = "cpu",
+    dtype: Type = None,
+    variant: Variant = None,
+) -> None:
+    """Write the model as it was before an edit; needs NAME.undo.safetensors beside the patch.
+
+    \b
+    Example:
+      scapre undo --model edited --patch no-dog.safetensors --out restored
+    """
+    loaded = Patch.load(patch)
+    pipe = load(model, device, dtype, variant, loaded)
+    loaded.undo(pipe)
+    typer.echo(save_pipeline(pipe, out))
+
+
+@commands.command()
+def inspect(
+    patch: Annotated[Path, typer.Argument(help="a patch file")],
+    as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
+) -> None:
+    """Say what a patch erases, how, from which model, and how far each matrix moved.
+
+    \b
+    Example:
+      scapre inspect no-dog.safetensors
+    """
+    loaded = Patch.load(patch)
+    if as_json:
+        typer.echo(
+            json.dumps({"provenance": loaded.provenance, "diagnostics": loaded.diagnostics, "base": loaded.base})
+        )
+        return
+    about = loaded.provenance
+    first = next(iter(loaded.edited.values()), None)
+    facts = {
+        "model": about["model"],
+        "method": f"{about['method']} ({', '.join(f'{k} {v}' for k, v in about['settings'].items())})",
+        f"targets ({len(about['targets'])})": ", ".join(about["targets"]),
+        "anchors": repr(about["anchors"]) if isinstance(about["anchors"], str) else ", ".join(about["anchors"]),
+        f"retained ({len(about['retained'])})": ", ".join(about["retained"]) or "–",
+        "sentences": about["templates"],
+        "strength": about.get("strength", 1.0),
+        "matrices": f"{len(loaded.edited)} of {first.dtype if first is not None else 'no type'}",
+        "undo": "beside it" if loaded.original else "needs the base model",
+        "versions": ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
+        "SHA-256": fingerprint(loaded.edited),
+    }
+    for name, value in facts.items():
+        typer.echo(textwrap.fill(f"{name:>15}  {value}", 110, subsequent_indent=" " * 17))
+    typer.echo("\ndrift ‖W − W₀‖ / ‖W₀‖ of each matrix")
+    drifts = {name: row["drift"] for name, row in loaded.diagnostics.items()}
+    width, largest = max(map(len, drifts)), max(*drifts.values(), 1e-12)
+    for name, drift in drifts.items():
+        typer.echo(f"{name:<{width}}  {drift:.3f}  {'█' * round(40 * drift / largest)}")
+    typer.echo(f"\n{_summary(loaded).to_string(float_format='%.4f')}")
+    for line in warnings(loaded):
+        typer.echo(f"warning: {line}", err=True)
+
+
+def _summary(patch: Patch) -> pd.DataFrame:
+    """Mean and maximum of the diagnostics over matrices."""
+    table = pd.DataFrame(patch.table())
+    return table[[c for c in ("drift", "retained_drift", "residual") if c in table]].agg(["mean", "max"])

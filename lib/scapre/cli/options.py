@@ -1,0 +1,72 @@
+"""What several commands ask for: the model and its type, lists of names, method settings."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from scapre.backbones import load_pipeline
+from scapre.concepts import read_concepts
+from scapre.patch import Patch
+
+EMOJI = "data/models/emoji-sd"
+Model = Annotated[str, typer.Option(help="diffusers folder or hub id")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
+Variant = Annotated[str | None, typer.Option(help="which set of model files, e.g. fp16")]
+PatchFile = Annotated[Path, typer.Option(help="a patch file of scapre erase")]
+
+
+class Dtype(StrEnum):
+    """Floating types a pipeline can be loaded in."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+    @property
+    def torch(self) -> torch.dtype:
+        """The type of that name."""
+        return getattr(torch, self.value)
+
+
+Type = Annotated[Dtype | None, typer.Option("--dtype", help="type of the weights; default: the patch's, else float32")]
+
+
+def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patch: Patch | None = None) -> Any:
+    """Load the pipeline, in the patch's type unless another is asked for."""
+    held = next(iter(patch.edited.values())).dtype if patch and patch.edited else torch.float32
+    return load_pipeline(model, device=device, dtype=dtype.torch if dtype else held, variant=variant)
+
+
+def names(given: str | None, file: str | None, what: str, required: bool = False) -> list[str]:
+    """Read names from an option "a, b" or from a concept file, never both."""
+    if given is not None and file is not None:
+        raise ValueError(f"give --{what} or --{what}-file, not both")
+    if required and given is None and file is None:
+        raise ValueError(f"name what to erase with --{what} or --{what}-file")
+    if file is not None:
+        return read_concepts(file)["name"].tolist()
+    return [name.strip() for name in given.split(",")] if given is not None else []
+
+
+def settings(pairs: list[str]) -> dict[str, float | int | bool]:
+    """Parse ``key=value`` pairs; values are numbers, true or false.
+
+    >>> settings(["ridge=0.5", "use_mask=false"])
+    {'ridge': 0.5, 'use_mask': False}
+    """
+    values = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        try:
+            values[key] = json.loads(text.lower())
+        except json.JSONDecodeError:
+            sign = ""
+        if not sign or not isinstance(values[key], (int, float, bool)):
+            raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true or key=false")
+    return values

@@ -1,0 +1,104 @@
+"""Commands that hand an edit to people without scapre."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from scapre.cli.options import EMOJI, Device, Type, Variant, load
+from scapre.export import error_curve
+from scapre.export import export as write_export
+from scapre.patch import Patch
+from scapre.paths import repository
+
+commands = typer.Typer()
+RANKS = (1, 2, 4, 8, 16, 32, 64, 96, 128, 160, 192)
+CURVES = ("scapre", "scapre-scale", "scapre-paper", "uce")
+
+
+@commands.command()
+def export(
+    patch: Annotated[Path, typer.Argument(help="a patch file")],
+    out: Annotated[Path, typer.Option(help="the folder to write; must not exist")],
+    form: Annotated[str, typer.Option(help="patch, lora, dora or pipeline")] = "lora",
+    model: Annotated[
+        str | None, typer.Option(help="base model; for pipeline, and for patches without originals")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(help="of every matrix; default: as few as the tolerance allows")] = None,
+    tolerance: Annotated[float, typer.Option(help="largest share of the edit that lora or dora may lose")] = 1e-2,
+    scores: Annotated[Path | None, typer.Option(help="scores.csv of scapre score, for the card")] = None,
+    licence: Annotated[str | None, typer.Option(help="of the base model; default: the one in its card")] = None,
+    device: Device = "cpu",
+    dtype: Type = None,
+    variant: Variant = None,
+) -> None:
+    """Write a folder ready to publish, with a model card: stock diffusers loads every form.
+
+    \b
+    Examples:
+      scapre export no-dog.safetensors --form dora --tolerance 1e-6 --out no-dog-dora
+      scapre export no-dog.safetensors --form pipeline --model data/models/emoji-sd --out no-dog-full
+    """
+    loaded = Patch.load(patch)
+    if scores is not None and not scores.is_file():
+        raise ValueError(f"there is no file {scores}; make it with scapre score")
+    table = write_export(
+        loaded,
+        out,
+        form,
+        pipe=load(model, device, dtype, variant, loaded) if model else None,
+        rank=rank,
+        tolerance=tolerance,
+        metrics=None if scores is None else pd.read_csv(scores),
+        licence=licence,
+        progress=True,
+    )
+    if table is not None:
+        lost = table["error"]
+        typer.echo(f"ranks {table['rank'].min()} to {table['rank'].max()}, mean {table['rank'].mean():.1f}")
+        typer.echo(f"share of the edit that is lost: mean {lost.mean():.1e}, largest {lost.max():.1e}")
+    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 2**20
+    typer.echo(f"{out}, {size:.1f} MB")
+
+
+@commands.command()
+def ranks(
+    targets_file: Annotated[str, typer.Option(help="concepts to erase")] = "imagenette-like",
+    retain_file: Annotated[str, typer.Option(help="concepts to keep")] = "validation",
+) -> None:
+    """Measure what LoRA and DoRA lose against their rank on emoji-sd; writes data/results/export/ and figures/export/.
+
+    \b
+    Example:
+      scapre ranks
+    """
+    import matplotlib.pyplot as plt
+
+    from scapre import figures
+    from scapre.backbones import load_pipeline
+    from scapre.concepts import read_concepts
+    from scapre.editing import erase
+
+    pipe = load_pipeline(EMOJI)
+    targets = read_concepts(targets_file)["name"].tolist()
+    kept = [name for name in read_concepts(retain_file)["name"] if name not in targets]
+    parts = []
+    for method in CURVES:
+        made = erase(pipe, targets, retained=kept, method=method)
+        parts.append(error_curve(made, RANKS).assign(method=method, n=len(targets)))
+    table = pd.concat(parts)[["method", "n", "form", "rank", "error"]]
+    path = repository() / "data" / "results" / "export" / "lora_error.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+    figures.theme()
+    tidy = table.assign(what=table["method"] + ", " + table["form"])
+    axes = figures.lines(tidy, x="rank", y="error", hue="what", xlabel="rank of every matrix", log=True)
+    axes.set(yscale="log", ylabel="share of the edit lost", title=f"{len(targets)} concepts of emoji-sd erased")
+    picture = repository() / "figures" / "export" / "lora_error.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    plt.close("all")
+    typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

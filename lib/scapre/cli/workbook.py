@@ -1,0 +1,80 @@
+"""Commands that run notebooks and benchmarks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scapre.paths import repository
+
+commands = typer.Typer()
+
+
+@commands.command()
+def bench(
+    model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
+) -> None:
+    """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
+
+    \b
+    Example:
+      scapre bench --model sdxl --n 10 --n 100
+    """
+    import matplotlib.pyplot as plt
+
+    from scapre import figures
+    from scapre.bench import COUNTS, benchmark
+
+    table = benchmark(model, method, counts or COUNTS)
+    path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.3f")
+    figures.theme()
+    tidy = table.melt("n", ["total", "floor", "naive"], "what", "seconds")
+    axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
+    axes.set(yscale="log", title=f"{method} at the shapes of {model}")
+    picture = repository() / "figures" / "bench" / f"{path.stem}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+@commands.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
+    profile: Annotated[
+        str, typer.Option(help="default, or PROFILE of the files notebooks/profiles/NN_slug.PROFILE.yaml")
+    ] = "default",
+    jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
+    update: Annotated[bool, typer.Option(help="store the executed copies as the committed notebooks")] = False,
+    cell_timeout: Annotated[
+        int | None, typer.Option(min=1, help="seconds a cell may take; default 900, in a profile a day")
+    ] = None,
+) -> None:
+    """Run notebooks headlessly and write their figures and tables.
+
+    \b
+    Examples:
+      scapre run 00
+      scapre run --profile full --jobs 2
+    """
+    from scapre.runner import find, notebooks, run_many
+
+    failed = False
+    paths = [find(name) for name in names] if names else notebooks()
+    for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, timeout=cell_timeout):
+        typer.echo(outcome.error or f"{outcome.name} {outcome.seconds:.0f} s", err=bool(outcome.error))
+        failed |= bool(outcome.error)
+    if failed:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def figures(
+    jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
+) -> None:
+    """Run all notebooks at their defaults: every figure and table of the workbook anew."""
+    run(None, "default", jobs, False, None)

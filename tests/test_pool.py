@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from errands import square, square_or_die, threads
+from scapre.pool import TRIES, JobError, cores, scatter
+
+
+def starts(folder: Path) -> dict[int, int]:
+    numbers = [int(p.stem) for p in folder.iterdir()]
+    return {n: numbers.count(n) for n in numbers}
+
+
+def test_results_come_with_their_index() -> None:
+    assert sorted(scatter(square, [3, 1, 2], workers=2)) == [(0, 9), (1, 1), (2, 4)]
+    assert list(scatter(square, [])) == []
+
+
+def test_a_killed_worker_loses_no_result_and_repeats_none(tmp_path: Path) -> None:
+    jobs = [(str(tmp_path), n, 1) for n in range(6)]
+    assert dict(scatter(square_or_die, jobs, workers=2)) == {n: n**2 for n in range(6)}
+    assert starts(tmp_path) == {n: 2 if n == 3 else 1 for n in range(6)}
+
+
+def test_failed_jobs_are_named_after_the_others_are_done(tmp_path: Path) -> None:
+    jobs = [(str(tmp_path), n, TRIES) for n in (1, 3, -1, 4)]
+    results = []
+    with pytest.raises(JobError, match=rf"job 1, \('.*its process died {TRIES} times.*1 more failed: 2") as caught:
+        results.extend(scatter(square_or_die, jobs, workers=2))
+    assert sorted(results) == [(0, 1), (3, 16)]
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert starts(tmp_path)[3] == TRIES
+
+
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert set(dict(scatter(threads, range(4), workers=2)).values()) == {max(1, cores() // 2)}
+
+
+def test_leaving_early_ends_the_workers() -> None:
+    stream = scatter(square, range(50), workers=2)
+    next(stream)
+    stream.close()
+    assert list(stream) == []
+
+
+def test_dask_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> None:
+    jobs = [(str(tmp_path), n, 1) for n in range(6)]
+    assert dict(scatter(square_or_die, jobs, workers=2, scheduler="local")) == {n: n**2 for n in range(6)}
+    assert starts(tmp_path)[3] == 2
+    with pytest.raises(JobError, match=r"job 0, -1: ValueError\('-1 is negative'\)"):
+        list(scatter(square, [-1], scheduler="local"))
+
+
+def test_bad_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TypeError, match="top of a module"):
+        scatter(lambda x: x, [1])
+    with pytest.raises(ValueError, match="at least one"):
+        scatter(square, [1], workers=0)
+    with pytest.raises(ValueError, match="its own workers"):
+        scatter(square, [1], workers=2, scheduler="tcp://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ModuleNotFoundError, match=r"scapre\[cluster\]"):
+        scatter(square, [1], scheduler="local")
+
+
+def test_a_silent_scheduler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scapre.pool.CONNECT", 1)
+    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:1; start"):
+        list(scatter(square, [1], scheduler="tcp://127.0.0.1:1"))
