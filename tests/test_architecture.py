@@ -10,7 +10,7 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a module may import only modules of lower rank
 RANKS = (
-    ("paths", "linalg", "projections", "pool"),
+    ("paths", "linalg", "projections", "pool", "npm"),
     (
         "adapters",
         "bures",
@@ -31,7 +31,7 @@ RANKS = (
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
     ("editing", "export"),
-    ("__init__", "bench", "sweep", "technique", "exploration"),
+    ("__init__", "bench", "sweep", "technique", "exploration", "site"),
     ("experiments", "explorer"),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),
