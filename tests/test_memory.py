@@ -34,7 +34,8 @@ def distance(one: scapre.Patch, other: scapre.Patch) -> float:
 @pytest.mark.parametrize("templates", ["name", "sentences"])
 def test_two_sittings_equal_one(pipe: SimpleNamespace, tmp_path: Path, method: str, templates: str) -> None:
     options = {"method": method, "templates": templates, "progress": False}
-    file = remember(pipe, FIRST, retained=["boat", "dog"], **options).save(tmp_path / "memory.safetensors", pipe)
+    first = remember(pipe, FIRST, anchors=" ", retained=["boat", "dog"], **options)
+    file = first.save(tmp_path / "memory.safetensors", pipe)
     later = remember(pipe, SECOND, retained=["boat", "tree"], anchors=["rose", " "], **options)
     both = Memory.load(file, pipe).joined(later)
     # dog was kept and is a target now; boat was kept already
@@ -47,6 +48,16 @@ def test_two_sittings_equal_one(pipe: SimpleNamespace, tmp_path: Path, method: s
     assert distance(at_once, in_two) < (1e-4 if method in {"scapre-scale", "scapre-basic"} else 1e-8)
     assert distance(at_once, alone) > 1e-2
     assert in_two.provenance == at_once.provenance
+
+
+def test_targets_keep_the_anchors_they_were_matched_with(pipe: SimpleNamespace) -> None:
+    first = remember(pipe, FIRST, retained=["boat", "dog"], progress=False)
+    assert set(first.about["anchors"]) <= {"boat", "dog"}
+    both = first.joined(remember(pipe, SECOND, retained=["boat"], progress=False))
+    anchors = first.about["anchors"] + ["boat"] * len(SECOND)
+    assert both.about["anchors"] == anchors
+    at_once = scapre.erase(pipe, FIRST + SECOND, retained=["boat"], anchors=anchors, progress=False)
+    assert distance(at_once, solve(pipe, both, progress=False)) < 1e-8
 
 
 def test_a_file_returns_every_bit(pipe: SimpleNamespace, tmp_path: Path) -> None:

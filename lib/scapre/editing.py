@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from scapre.concepts import TEMPLATES, check_concepts
 from scapre.embeddings import Contexts, Encoded, encode, pair_contexts, pair_whole
+from scapre.linalg import nearest
 from scapre.memory import Memory, spread
 from scapre.methods.registry import build_solver, complete, find_method
 from scapre.methods.solution import diagnose
@@ -26,7 +27,7 @@ def gather(
     pipe: Any,
     targets: Sequence[str],
     *,
-    anchors: str | Sequence[str] = " ",
+    anchors: str | Sequence[str] | None = " ",
     retained: Sequence[str] = (),
     templates: str = "name",
     positions: Literal["content", "whole"] = "content",
@@ -38,48 +39,51 @@ def gather(
     and its contexts share its weight, so a richer set does not erase more strongly.
 
     Args:
+        anchors: None replaces each target by its nearest retained concept, in the same sentences.
         positions: contexts from the last content token on, or all positions of a prompt.
 
     Raises:
         ConceptError: lists that contradict each other.
-        ValueError: unknown templates, or as many anchors as neither one nor the targets.
+        ValueError: unknown templates, as many anchors as neither one nor the targets, or
+            anchors None and nothing retained.
     """
     wanted, kept = check_concepts(targets, retained)
     if templates not in TEMPLATES:
         raise ValueError(f"unknown templates {templates!r}; known: {', '.join(TEMPLATES)}")
+    if anchors is None and not kept:
+        raise ValueError("nothing is retained to take anchors from; name anchors or concepts to keep")
     sentences = TEMPLATES[templates]
-    replacements = [anchors] if isinstance(anchors, str) else list(anchors)
-    if len(replacements) not in (1, len(wanted)):
-        raise ValueError(f"{len(replacements)} anchors for {len(wanted)} targets; give one, or one for each")
-    unique = list(dict.fromkeys(replacements))
-    owner = torch.tensor([unique.index(a) for a in replacements], device=pipe.device)
-    owner = owner.expand(len(wanted)) if len(owner) == 1 else owner
+    share, device = len(sentences), pipe.device
+    pair = pair_contexts if positions == "content" else pair_whole
 
     def say(names: Sequence[str]) -> Encoded:
         # A blank stays blank: " " in a sentence would anchor to the sentence's other words.
         return encode(pipe, [s.format(n) if n.strip() else n for n in names for s in sentences], progress=progress)
 
-    share = len(sentences)
-    pair = pair_contexts if positions == "content" else pair_whole
-    erase, replace, blank = say(wanted), say(unique), encode(pipe, [""]).hidden[0]
-    sentence = torch.arange(share, device=pipe.device)
-    anchor_of = (owner[:, None] * share + sentence).flatten()
-    paired = pair(erase, replace, anchor_of)
-    root = share**-0.5  # both sides of a pair, so every product of the two carries 1/share
-    contexts = Contexts(paired.targets * root, paired.anchors * root, anchor_of)
-    pooled = replace.features.unflatten(0, (-1, share)).mean(1)
+    def pool(encoded: Encoded) -> Tensor:
+        return encoded.features.unflatten(0, (-1, share)).mean(1).double()
+
+    erase, blank = say(wanted), encode(pipe, [""]).hidden[0]
     width = erase.hidden.shape[-1]
-    kept_features, kept_contexts = erase.hidden.new_zeros(0, width), erase.hidden.new_zeros(0, 1, width)
+    kept_features, kept_contexts = blank.new_zeros(0, width).double(), blank.new_zeros(0, 1, width)
+    root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
     if kept:
         keep = say(kept)
-        own = torch.arange(len(keep.last), device=pipe.device)
-        kept_contexts = pair(keep, keep, own).targets * root
-        kept_features = keep.features.unflatten(0, (-1, share)).mean(1)
+        kept_features = pool(keep)
+        kept_contexts = pair(keep, keep, torch.arange(len(keep.last), device=device)).targets * root
+    if anchors is None:
+        replace, owner = keep, nearest(pool(erase), kept_features)
+    else:
+        named = spread(anchors, wanted)
+        unique = list(dict.fromkeys(named))
+        replace, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
+    anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()
+    paired = pair(erase, replace, anchor_of)
     return ConceptStatistics(
-        targets=erase.features.unflatten(0, (-1, share)).mean(1).double(),
-        anchors=pooled[owner].double(),
-        contexts=contexts,
-        retained=kept_features.double(),
+        targets=pool(erase),
+        anchors=pool(replace)[owner],
+        contexts=Contexts(paired.targets * root, paired.anchors * root, anchor_of),
+        retained=kept_features,
         kept=kept_contexts,
         blank=blank.double(),
     )
@@ -89,7 +93,7 @@ def erase(
     pipe: Any,
     targets: Sequence[str],
     *,
-    anchors: str | Sequence[str] = " ",
+    anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
     method: str = "scapre",
     templates: str = "name",
@@ -105,7 +109,8 @@ def erase(
     Args:
         pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
         targets: concepts to forget.
-        anchors: what replaces them: one prompt, or one a target.
+        anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank,
+            or for ``scapre`` the nearest retained concept of each target where any is named.
         retained: concepts to keep: in the objective of methods that have ``retain_scale``, in the
             diagnostics of all.
         method: a name of ``methods()``.
@@ -131,7 +136,7 @@ def remember(
     pipe: Any,
     targets: Sequence[str],
     *,
-    anchors: str | Sequence[str] = " ",
+    anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
     method: str = "scapre",
     templates: str = "name",
@@ -142,19 +147,24 @@ def remember(
     Raises:
         ConceptError, ValueError: see ``erase``.
     """
-    positions = find_method(method).positions
+    chosen = find_method(method)
+    positions = chosen.positions
+    matched = anchors is None and chosen.matches and len(retained) > 0
+    replacements = " " if anchors is None else anchors
     statistics = gather(
         pipe,
         targets,
-        anchors=anchors,
+        anchors=None if matched else replacements,
         retained=retained,
         templates=templates,
         positions=positions,
         progress=progress,
     )
+    names = list(retained)
+    found = [names[i] for i in nearest(statistics.targets, statistics.retained).tolist()] if matched else []
     about = {
         "targets": list(targets),
-        "anchors": spread(anchors, targets),
+        "anchors": found or spread(replacements, targets),
         "retained": list(retained),
         "templates": templates,
         "positions": positions,

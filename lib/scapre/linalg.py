@@ -79,3 +79,17 @@ def generalised_eigh(matrix: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
     white = torch.linalg.solve_triangular(factor, half.T, upper=False)
     values, vectors = torch.linalg.eigh((white + white.T) / 2)
     return values.clamp(min=0), torch.linalg.solve_triangular(factor.T, vectors, upper=True)
+
+
+def nearest(rows: Tensor, others: Tensor) -> Tensor:
+    """Find the most similar other of each row by the cosine about the others' mean.
+
+    Args:
+        rows: ``(m, d)``.
+        others: ``(r, d)``, r ≥ 1; what all of them share tells none apart and is taken out.
+
+    Returns:
+        ``(m,)`` places in ``others``.
+    """
+    mean, unit = others.mean(0), torch.nn.functional.normalize
+    return (unit(rows - mean, dim=1) @ unit(others - mean, dim=1).T).argmax(1)

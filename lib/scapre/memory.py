@@ -137,5 +137,12 @@ def _stack(first: Tensor, second: Tensor) -> Tensor:
 
 
 def spread(anchors: str | Sequence[str], targets: Sequence[str]) -> list[str]:
-    """Name one anchor a target."""
-    return [anchors] * len(targets) if isinstance(anchors, str) else list(anchors)
+    """Name one anchor a target.
+
+    Raises:
+        ValueError: as many anchors as neither one nor the targets.
+    """
+    named = [anchors] if isinstance(anchors, str) else list(anchors)
+    if len(named) not in (1, len(targets)):
+        raise ValueError(f"{len(named)} anchors for {len(targets)} targets; give one, or one for each")
+    return named * len(targets) if len(named) == 1 else named

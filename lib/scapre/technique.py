@@ -38,7 +38,7 @@ class ScapreTechnique:
         model_id: str,
         erase_concept: str = "",
         patch: str | None = None,
-        anchors: str | Sequence[str] = " ",
+        anchors: str | Sequence[str] | None = None,
         retained: Sequence[str] = (),
         method: str = "scapre",
         templates: str = "name",

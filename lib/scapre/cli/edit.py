@@ -30,7 +30,10 @@ def erase(
     targets_file: Annotated[
         str | None, typer.Option(help="a CSV with a column name, or a list of data/concepts")
     ] = None,
-    anchors: Annotated[str, typer.Option(help='what replaces them: one prompt, or one a target: "a, b"')] = " ",
+    anchors: Annotated[
+        str | None,
+        typer.Option(help='what replaces them: one prompt, or one a target: "a, b"; none: the method chooses'),
+    ] = None,
     retain: Annotated[str | None, typer.Option(help='concepts to keep: "a, b"')] = None,
     retain_file: Annotated[
         str | None, typer.Option(help="as --targets-file; names that are targets are left out")
@@ -65,7 +68,7 @@ def erase(
     memory = remember(
         pipe,
         wanted,
-        anchors=[a.strip() for a in anchors.split(",")] if "," in anchors else anchors,
+        anchors=[a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors,
         retained=kept,
         method=method,
         templates=templates,

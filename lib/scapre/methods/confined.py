@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scapre.bures import row_step
 from scapre.information import gaussian_information, soft_mask
-from scapre.linalg import generalised_eigh
+from scapre.linalg import generalised_eigh, nearest
 from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import CHUNK, ConceptStatistics
 
@@ -21,12 +21,9 @@ def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
         null: e₀, ``(d,)``.
 
     Returns:
-        ``(m, d)``: the retained feature of largest cosine with each target.
+        ``(m, d)``: the nearest retained feature (``linalg.nearest``) of each target.
     """
-    if len(retained) == 0:
-        return null.expand_as(targets)
-    unit = torch.nn.functional.normalize
-    return retained[(unit(targets, dim=1) @ unit(retained, dim=1).T).argmax(1)]
+    return retained[nearest(targets, retained)] if len(retained) else null.expand_as(targets)
 
 
 def confined_gate(weight: Tensor, targets: Tensor, neutrals: Tensor, noise_sigma: float, power: float) -> Tensor:

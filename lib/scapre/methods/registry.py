@@ -36,6 +36,7 @@ class Method:
         draws: the solver takes a generator.
         joint: the solver takes the original weights of all layers it will edit.
         kinds: projections it edits.
+        matches: without anchors given, targets are replaced by their nearest retained concepts.
         positions: which positions of a prompt its contexts are: from the last content token on, or all.
     """
 
@@ -46,6 +47,7 @@ class Method:
     grid: tuple[float, ...]
     draws: bool = False
     joint: bool = False
+    matches: bool = False
     kinds: tuple[str, ...] = ("to_v", "to_k")
     positions: Literal["content", "whole"] = "content"
 
@@ -76,6 +78,7 @@ METHODS: dict[str, Method] = {
         confined_solver,
         "ridge",
         (1.0, 5.0, 20.0, 80.0, 320.0, 1280.0),
+        matches=True,
     ),
     "scapre-paper": Method(
         "the paper's equations: spectral trace regulariser, Sylvester solve, Bures geodesic",
