@@ -204,22 +204,24 @@ def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, po
 
 #: by synonym, in a sentence that no template of an edit has
 INDIRECT = "an artwork in {style} style showing a {concept}"
-#: part switched off → (method, settings, whether concepts to keep are named, templates)
-ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, str]] = {
-    "scapre": ("scapre", {}, True, "sentences"),
-    "− gate": ("scapre", {"use_mask": False}, True, "sentences"),
-    "− Bures row step": ("scapre", {"bures_iters": 0}, True, "sentences"),
-    "− retained term": ("scapre", {"retain_scale": 0.0}, True, "sentences"),
-    "− retained concepts": ("scapre", {}, False, "sentences"),
-    "− sentences": ("scapre", {}, True, "name"),
-    "scapre-paper": ("scapre-paper", {}, True, "sentences"),
-    "paper − R": ("scapre-paper", {"spectral_gate": False}, True, "sentences"),
-    "paper − geodesic": ("scapre-paper", {"geodesic_time": 0.0}, True, "sentences"),
-    "paper − decoupler": ("scapre-paper", {"use_mask": False}, True, "sentences"),
-    "scapre-scale": ("scapre-scale", {}, True, "sentences"),
-    "scale − mask": ("scapre-scale", {"use_mask": False}, True, "sentences"),
-    "scale − Bures row step": ("scapre-scale", {"bures_iters": 0}, True, "sentences"),
-    "scale + spectral gate": ("scapre-scale", {"spectral_gate": True}, True, "sentences"),
+_SAID: dict[str, Any] = {"templates": "sentences"}
+#: part switched off → (method, settings, whether concepts to keep are named, options of erase)
+ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, dict[str, Any]]] = {
+    "scapre": ("scapre", {}, True, _SAID),
+    "− gate": ("scapre", {"use_mask": False}, True, _SAID),
+    "− Bures row step": ("scapre", {"bures_iters": 0}, True, _SAID),
+    "− matched anchors": ("scapre", {}, True, _SAID | {"anchors": " "}),
+    "− retained term": ("scapre", {"retain_scale": 0.0}, True, _SAID),
+    "− retained concepts": ("scapre", {}, False, _SAID),
+    "− sentences": ("scapre", {}, True, {"templates": "name"}),
+    "scapre-paper": ("scapre-paper", {}, True, _SAID),
+    "paper − R": ("scapre-paper", {"spectral_gate": False}, True, _SAID),
+    "paper − geodesic": ("scapre-paper", {"geodesic_time": 0.0}, True, _SAID),
+    "paper − decoupler": ("scapre-paper", {"use_mask": False}, True, _SAID),
+    "scapre-scale": ("scapre-scale", {}, True, _SAID),
+    "scale − mask": ("scapre-scale", {"use_mask": False}, True, _SAID),
+    "scale − Bures row step": ("scapre-scale", {"bures_iters": 0}, True, _SAID),
+    "scale + spectral gate": ("scapre-scale", {"spectral_gate": True}, True, _SAID),
 }
 
 
@@ -230,8 +232,8 @@ def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> 
     for order, n in product(orders, counts):
         mixed = np.random.default_rng(order).permutation(names).tolist()
         pictures = plan_sides({"unlearn": mixed[:n], "preserve": mixed[-2 * HELD :]}, list(STYLES), [order], limit)
-        for name, (method, settings, keep, templates) in ABLATIONS.items():
+        for name, (method, settings, keep, options) in ABLATIONS.items():
             kept = [*mixed[n:], *validation] if keep else ()
             labels = {"variant": name, "n": n, "order": order}
-            cases.append(Case(method, mixed[:n], pictures, kept, settings, {"templates": templates}, labels))
+            cases.append(Case(method, mixed[:n], pictures, kept, settings, options, labels))
     return cases

@@ -66,7 +66,7 @@ METHODS: dict[str, Method] = {
         "ours: confined to the rows that know the concepts, exact information, optional retained concepts",
         {
             # chosen on the validation concepts: notebook 05
-            "ridge": 20.0,
+            "ridge": 80.0,
             "erase_scale": 1.0,
             "retain_scale": 0.05,
             "p": 1.0,
