@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
-from scapre.runner import notebooks, run_notebook
+from scapre.runner import check_parameters, notebooks, profile_values, run_notebook
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -27,3 +27,9 @@ def test_notebook_runs_elsewhere(path: Path, tmp_path: Path, monkeypatch: pytest
         assert len(pd.read_csv(table)) > 0
     assert (tmp_path / "data" / "results" / path.stem / "provenance.json").is_file()
     assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_profiles_name_known_parameters(path: Path) -> None:
+    for file in path.parent.glob(f"profiles/{path.stem}.*.yaml"):
+        check_parameters(path, profile_values(path, file.stem.partition(".")[2]))
