@@ -6,8 +6,6 @@ import os
 import signal
 from pathlib import Path
 
-import torch
-
 
 def square(number: int) -> int:
     if number < 0:
@@ -16,6 +14,8 @@ def square(number: int) -> int:
 
 
 def threads(_: int) -> int:
+    import torch
+
     return torch.get_num_threads()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from PIL import Image
-from scapre.runner import notebooks, run_notebook
+from scapre.runner import check_parameters, find, notebooks, profile_values, run_notebook
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -27,3 +28,18 @@ def test_notebook_runs_elsewhere(path: Path, tmp_path: Path, monkeypatch: pytest
         assert len(pd.read_csv(table)) > 0
     assert (tmp_path / "data" / "results" / path.stem / "provenance.json").is_file()
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_your_own_model_takes_the_papers_protocol(tmp_path: Path) -> None:
+    protocol = {"scheduler": "PNDMScheduler", "steps": 4, "guidance": 7.5, "dtype": "bfloat16", "pictures": 1}
+    few = {"targets": ["dog"], "kept": ["wolf"], "out_dir": str(tmp_path)}
+    run_notebook(find("30"), tmp_path / "30.ipynb", protocol | few)
+    facts = nbformat.read(tmp_path / "30.ipynb", as_version=4).cells[-2].outputs[0].text
+    assert "undone_bit_for_bit: True" in facts
+    assert "the_file_is_the_edit: True" in facts
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_profiles_name_known_parameters(path: Path) -> None:
+    for file in path.parent.glob(f"profiles/{path.stem}.*.yaml"):
+        check_parameters(path, profile_values(path, file.stem.partition(".")[2]))

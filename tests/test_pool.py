@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+import distributed
 import pytest
 from errands import square, square_or_die, threads
 from scapre.pool import TRIES, JobError, cores, scatter
@@ -36,7 +38,11 @@ def test_failed_jobs_are_named_after_the_others_are_done(tmp_path: Path) -> None
 
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert set(dict(scatter(threads, range(4), workers=2)).values()) == {max(1, cores() // 2)}
+    assert dict(scatter(threads, range(2), workers=2)) == dict.fromkeys(range(2), max(1, cores() // 2))
+    assert dict(scatter(threads, [0], workers=1)) == {0: cores()}
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert dict(scatter(threads, [0], workers=1)) == {0: 1}
 
 
 def test_leaving_early_ends_the_workers() -> None:
@@ -52,6 +58,12 @@ def test_dask_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> Non
     assert starts(tmp_path)[3] == 2
     with pytest.raises(JobError, match=r"job 0, -1: ValueError\('-1 is negative'\)"):
         list(scatter(square, [-1], scheduler="local"))
+
+
+def test_a_running_scheduler_is_used_and_left_running() -> None:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        for _ in range(2):
+            assert dict(scatter(square, [2, 3], scheduler=cluster.scheduler_address)) == {0: 4, 1: 9}
 
 
 def test_bad_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

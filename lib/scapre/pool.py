@@ -9,11 +9,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
-
-import torch
 
 TRIES = 3  # processes one job may cost
 CONNECT = 20  # seconds a scheduler has to answer
@@ -82,29 +80,30 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     """Keep one pool a worker, so that a death concerns one job and is known to be its own."""
     threads = max(1, cores() // workers)
     waiting, deaths, failed = deque(range(len(jobs))), Counter[int](), dict[int, BaseException]()
-    idle = [_worker(threads) for _ in range(workers)]
+    idle = [_worker() for _ in range(workers)]
     busy: dict[Future[Result], tuple[int, ProcessPoolExecutor]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
                 pool = idle.pop()
                 try:
-                    busy[pool.submit(function, jobs[waiting[0]])] = waiting[0], pool
+                    with _share(threads):
+                        busy[pool.submit(function, jobs[waiting[0]])] = waiting[0], pool
                     waiting.popleft()
                 except BrokenProcessPool:  # it died at rest
-                    idle.append(_worker(threads))
+                    idle.append(_worker())
             for done in wait(busy, return_when=FIRST_COMPLETED).done:
                 index, pool = busy.pop(done)
                 error = done.exception()
                 if isinstance(error, BrokenProcessPool):
                     pool.shutdown()
-                    pool = _worker(threads)
+                    pool = _worker()
                     deaths[index] += 1
                     log.warning("the process of job %d died (%d of %d)", index, deaths[index], TRIES)
                     if deaths[index] < TRIES:
                         waiting.append(index)
                     else:
-                        failed[index] = RuntimeError(f"its process died {TRIES} times, out of memory or killed")
+                        failed[index] = RuntimeError(f"its process died {TRIES} times: memory, a signal or an import")
                 elif error is not None:
                     log.warning("job %d failed: %r", index, error)
                     failed[index] = error
@@ -117,13 +116,20 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     _complain(failed, jobs)
 
 
-def _worker(threads: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"), _share_cores, (threads,))
+def _worker() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"))
 
 
-def _share_cores(threads: int) -> None:
-    # A given number stands; the variable is for what the worker starts.
-    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", str(threads))))
+@contextmanager
+def _share(threads: int) -> Iterator[None]:
+    """Let processes that start here read their number of threads; a number already given stands."""
+    given = "OMP_NUM_THREADS" in os.environ
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    try:
+        yield
+    finally:
+        if not given:
+            del os.environ["OMP_NUM_THREADS"]
 
 
 def _on_dask(

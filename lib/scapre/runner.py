@@ -178,7 +178,7 @@ def run_notebook(
                 execution_timeout=timeout,
                 progress_bar=False,
                 log_output=False,
-                extra_arguments=["--log-level=ERROR"],  # no warning of plain TCP on loopback at every start
+                extra_arguments=["--log-level=CRITICAL"],  # no notes on plain TCP and on the interrupt at the end
             )
             break
         except papermill.PapermillExecutionError as error:
