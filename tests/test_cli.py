@@ -128,6 +128,7 @@ def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
             ["erase", "--model", "absent/x/y", "--targets", "dog", "--out", "x.safetensors"],
             "no model folder absent/x/y",
         ),
+        (["erase", "--device", "abacus", "--targets", "dog", "--out", "x.safetensors"], "the device 'abacus' cannot"),
         (["apply", "--patch", "absent.safetensors", "--out", "y"], "there is no patch file absent.safetensors"),
         (["inspect", "absent.safetensors"], "there is no patch file"),
         (["export", "absent.safetensors", "--out", "y"], "there is no patch file"),
