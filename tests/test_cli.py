@@ -95,7 +95,7 @@ def test_pictures_are_drawn_and_judged(folder: Path) -> None:
 def test_erasing_in_two_sittings(tmp_path: Path) -> None:
     memory, edits = tmp_path / "dog.memory", [tmp_path / f"{name}.safetensors" for name in ("one", "two", "once")]
     run("erase", "--targets", "dog", "--retain", "cat", "--keep-memory", memory, "--out", edits[0])
-    text = run("erase", "--targets", "lemon", "--earlier", memory, "--out", edits[1])
+    text = run("erase", "--targets", "lemon", "--retain", "cat", "--earlier", memory, "--out", edits[1])
     assert "2 targets, 1 kept" in text
     run("erase", "--targets", "dog, lemon", "--retain", "cat", "--out", edits[2])
     two, once = (load_file(file) for file in edits[1:])
@@ -128,6 +128,7 @@ def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
             ["erase", "--model", "absent/x/y", "--targets", "dog", "--out", "x.safetensors"],
             "no model folder absent/x/y",
         ),
+        (["erase", "--device", "abacus", "--targets", "dog", "--out", "x.safetensors"], "the device 'abacus' cannot"),
         (["apply", "--patch", "absent.safetensors", "--out", "y"], "there is no patch file absent.safetensors"),
         (["inspect", "absent.safetensors"], "there is no patch file"),
         (["export", "absent.safetensors", "--out", "y"], "there is no patch file"),

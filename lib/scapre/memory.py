@@ -40,7 +40,7 @@ class Memory:
     def joined(self, later: Memory) -> Memory:
         """Put the targets and kept concepts of two memories side by side, these first.
 
-        Kept concepts that are targets of the other are no longer kept.
+        Kept concepts that are targets of the other are no longer kept; anchors stay those each chose.
 
         Raises:
             ConceptError: a target is in both.

@@ -39,6 +39,10 @@ Type = Annotated[Dtype | None, typer.Option("--dtype", help="type of the weights
 
 def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patch: Patch | None = None) -> Any:
     """Load the pipeline, in the patch's type unless another is asked for."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"the device {device!r} cannot be used here; name another, e.g. cpu") from error
     held = next(iter(patch.edited.values())).dtype if patch and patch.edited else torch.float32
     return load_pipeline(model, device=device, dtype=dtype.torch if dtype else held, variant=variant)
 
