@@ -6,14 +6,14 @@ ENV := $(if $(CONDA_PREFIX),$(CONDA_PREFIX),.venv)
 BIN := $(ENV)/bin
 READY := $(ENV)/.scapre-ready
 
-.PHONY: figures test unit notebooks lint card bench site
+.PHONY: figures test unit notebooks lint full card bench site
 
 figures: $(READY)
-	$(BIN)/scapre run
+	$(BIN)/scapre run --jobs 2
 
 test: $(READY) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests lib/scapre
-	SCAPRE_OUT=$$(mktemp -d) $(BIN)/python -m pytest -q --nbval -p no:xdist --nbval-cell-timeout=600 notebooks
+	SCAPRE_OUT=$$(mktemp -d) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q --nbval --nbval-cell-timeout=600 notebooks
 
 unit: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests lib/scapre
@@ -26,6 +26,11 @@ lint: $(READY)
 # Run the notebooks and store their outputs as the committed, compared ones.
 notebooks: $(READY)
 	$(BIN)/scapre run --update
+
+# Measure every case of every experiment and publish tables, figures and executed notebooks; hours, resumes.
+full: $(READY)
+	$(BIN)/scapre run 09 --profile full --update
+	$(BIN)/scapre run --profile full --update --jobs 2
 
 # Time an edit at the shapes of Stable Diffusion 1.x; needs an idle machine.
 bench: $(READY)
