@@ -31,6 +31,7 @@ from scapre.statistics import ConceptStatistics
 
 TEMPLATES = "sentences"  # a bare word's edit leaves part of the concept standing inside a sentence
 POINTS = 200  # of a curve over all rows
+CONTEXTS, CHANGED = "contexts of the targets", "change of the weights"
 GATE, CHANGE = "gate $m$", r"change $\Vert w-w_0\Vert/\Vert w_0\Vert$"
 
 
@@ -182,7 +183,7 @@ def _rows(
 def _spectrum(patch: Patch, statistics: ConceptStatistics) -> pd.DataFrame:
     changes = torch.cat(list(_change(patch).values()))
     parts = []
-    for kind, gram in (("contexts of the targets", statistics.gram), ("change of the weights", changes.T @ changes)):
+    for kind, gram in ((CONTEXTS, statistics.gram), (CHANGED, changes.T @ changes)):
         values = torch.linalg.eigvalsh(gram).flip(0).clamp(min=0).sqrt()
         values = values[values > 1e-6 * values[0]]  # below, round-off of the squares
         parts.append(pd.DataFrame({"index": range(1, len(values) + 1), "value": values, "kind": kind}))
