@@ -6,7 +6,7 @@ ENV := $(if $(CONDA_PREFIX),$(CONDA_PREFIX),.venv)
 BIN := $(ENV)/bin
 READY := $(ENV)/.scapre-ready
 
-.PHONY: figures test unit notebooks lint card bench
+.PHONY: figures test unit notebooks lint card bench site
 
 figures: $(READY)
 	$(BIN)/scapre run
@@ -30,6 +30,10 @@ notebooks: $(READY)
 # Time an edit at the shapes of Stable Diffusion 1.x; needs an idle machine.
 bench: $(READY)
 	$(BIN)/scapre bench
+
+# The executed notebooks as a static site in site/; opens without a network.
+site: $(READY)
+	$(BIN)/scapre site
 
 card: $(READY)
 	$(BIN)/scapre card

@@ -10,7 +10,7 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a module may import only modules of lower rank
 RANKS = (
-    ("paths", "linalg", "projections", "pool"),
+    ("paths", "linalg", "projections", "pool", "npm"),
     (
         "adapters",
         "bures",
@@ -26,12 +26,12 @@ RANKS = (
         "figures",
     ),
     ("statistics", "patch", "pictures", "workbook", "runner"),
-    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard"),
+    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard", "memory"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
     ("editing", "export"),
-    ("__init__", "bench", "sweep", "technique", "exploration"),
+    ("__init__", "bench", "sweep", "technique", "exploration", "site"),
     ("experiments", "explorer"),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),

@@ -92,6 +92,17 @@ def test_pictures_are_drawn_and_judged(folder: Path) -> None:
     assert "unlearn accuracy" in (folder / "d" / "README.md").read_text()
 
 
+def test_erasing_in_two_sittings(tmp_path: Path) -> None:
+    memory, edits = tmp_path / "dog.memory", [tmp_path / f"{name}.safetensors" for name in ("one", "two", "once")]
+    run("erase", "--targets", "dog", "--retain", "cat", "--keep-memory", memory, "--out", edits[0])
+    text = run("erase", "--targets", "lemon", "--earlier", memory, "--out", edits[1])
+    assert "2 targets, 1 kept" in text
+    run("erase", "--targets", "dog, lemon", "--retain", "cat", "--out", edits[2])
+    two, once = (load_file(file) for file in edits[1:])
+    assert all(torch.allclose(two[name], once[name], atol=1e-6) for name in once)
+    assert "dog: erased before" in run("erase", "--targets", "dog", "--earlier", memory, "--out", edits[0], status=1)
+
+
 def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
     out = tmp_path / "far.safetensors"
     text = run(

@@ -11,6 +11,7 @@ import scapre
 from PIL import Image
 from scapre import emoji
 from scapre.concepts import concept_files, known, read_concepts
+from scapre.npm import fetch_package
 
 
 def test_load_emoji_is_concepts_times_styles() -> None:
@@ -63,15 +64,9 @@ def test_a_rebuilt_sample_equals_the_committed_pictures(tmp_path: Path) -> None:
     images, concepts, styles = scapre.load_emoji()
     for style in ("ink", "twemoji"):
         package, version, _ = emoji.STYLES[style]
-        icons = json.loads((emoji.fetch(package, version, tmp_path) / "icons.json").read_text())
+        icons = json.loads((fetch_package(package, version, tmp_path) / "icons.json").read_text())
         drawn = emoji.rasterise(style, table["slug"].tolist(), icons)
         for name, slug in zip(table["name"], table["slug"], strict=True):
             place = concepts.index(name) * len(styles) + styles.index(style)
             again = np.asarray(Image.open(io.BytesIO(drawn[slug])).convert("RGB"))
             assert (again == images[place]).all(), f"{name} in {style}"
-
-
-def test_without_npm_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(RuntimeError, match="install Node"):
-        emoji.fetch("x", "1", tmp_path)

@@ -11,14 +11,12 @@ import pytest
 import torch
 from scapre import figures, load_pipeline
 from scapre.concepts import ConceptError
-from scapre.editing import erase
 from scapre.embeddings import remember_prompts
-from scapre.exploration import CHANGE, GATE, Choices, Exploration, at_strength, explore, remembering
+from scapre.exploration import CHANGE, GATE, Choices, Exploration, explore, remembering
 from scapre.explorer import SILENCE, STALE, Explorer, debounced
 from scapre.judges import Judges, load_judges
 from scapre.methods.registry import METHODS
 from scapre.projections import read_projections
-from toys import tiny_pipe
 
 CHOICES = Choices(("dog",), ("wolf",), keep_all=False, styles=("fluent",))
 NAMES = ("dog", "wolf", "lemon")
@@ -85,16 +83,6 @@ def test_no_strength_changes_nothing_and_full_strength_is_the_edit(stage: tuple[
     assert found.pictures().axes
     assert found.curves().axes
     plt.close("all")
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_strength_is_linear_and_exact_at_both_ends(dtype: torch.dtype) -> None:
-    patch = erase(tiny_pipe(dtype=dtype), ["cat"], progress=False)
-    for name, old in patch.original.items():
-        none, half, full = (at_strength(patch, s).edited[name] for s in (0.0, 0.5, 1.0))
-        assert torch.equal(none, old)
-        assert torch.equal(full, patch.edited[name])
-        torch.testing.assert_close(half, ((old.double() + full.double()) / 2).to(dtype))
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,22 @@ Notation (rows are samples; the papers' column matrices are our transposes):
 
 from scapre.backbones import load_pipeline
 from scapre.concepts import ConceptError, read_concepts
-from scapre.editing import erase
+from scapre.editing import erase, remember, solve
 from scapre.emoji import load_emoji
+from scapre.memory import Memory
 from scapre.methods.registry import methods
 from scapre.patch import Patch, PatchError
 
-__all__ = ["ConceptError", "Patch", "PatchError", "erase", "load_emoji", "load_pipeline", "methods", "read_concepts"]
+__all__ = [
+    "ConceptError",
+    "Memory",
+    "Patch",
+    "PatchError",
+    "erase",
+    "load_emoji",
+    "load_pipeline",
+    "methods",
+    "read_concepts",
+    "remember",
+    "solve",
+]

@@ -77,7 +77,8 @@ def dora(
     Args:
         original: W₀, ``(d_out, d)``.
         edited: W, ``(d_out, d)``.
-        share: b to start from, ``(d_out,)`` > 0; None: ones.
+        share: b to start from, ``(d_out,)`` > 0; None: the better end of two starts, ones and the
+            least-squares multiple of each original row.
         rank: k; None: as few as ``tolerance`` allows.
         tolerance: largest share of the edit that may be lost.
 
@@ -85,7 +86,18 @@ def dora(
         factors in the type of ``edited``.
     """
     old, new = original.double(), edited.double()
-    b = torch.ones_like(new[:, 0]) if share is None else share.double()
+    if share is not None:
+        starts = [share.double()]
+    else:
+        multiple = (new * old).sum(1) / old.square().sum(1).clamp(min=torch.finfo(old.dtype).tiny)
+        starts = [torch.ones_like(multiple), multiple]
+    ends = [_alternate(old, new, start, rank, tolerance) for start in starts]
+    best = min(ends, key=lambda each: (each.rank, each.error(old, new)))
+    return Adapter(*(part.to(edited.dtype).contiguous() for part in (best.up, best.down, new.norm(dim=1))))
+
+
+def _alternate(old: Tensor, new: Tensor, b: Tensor, rank: int | None, tolerance: float) -> Adapter:
+    """Solve for D and b in turn; each step lowers the objective of ``dora``."""
     scale = (new - old).norm()
     # b stays well above zero: a row that lost its original altogether is left to D
     floor = 0.01 * new.norm(dim=1) / old.norm(dim=1).clamp(min=torch.finfo(old.dtype).tiny)
@@ -100,8 +112,7 @@ def dora(
             rest = old - old @ basis @ basis.T
             size = rest.square().sum(1)
             b = torch.where(size > 0, (new * rest).sum(1) / torch.where(size > 0, size, 1), b)
-    up = (new / b[:, None] - old) @ basis
-    return Adapter(up.to(edited.dtype), basis.T.to(edited.dtype).contiguous(), new.norm(dim=1).to(edited.dtype))
+    return Adapter((new / b[:, None] - old) @ basis, basis.T, new.norm(dim=1))
 
 
 def _rank(values: Tensor, scale: Tensor, rank: int | None, tolerance: float) -> int:

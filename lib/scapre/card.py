@@ -78,7 +78,7 @@ def card_text(
     shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
     facts = {
         "targets": ", ".join(about["targets"]),
-        "anchors": repr(about["anchors"]),
+        "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
         "kept in the objective or the diagnostics": ", ".join(about["retained"]) or "none named",
         "sentences": about["templates"],
         "method": about["method"],

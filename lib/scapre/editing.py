@@ -14,10 +14,11 @@ from tqdm.auto import tqdm
 
 from scapre.concepts import TEMPLATES, check_concepts
 from scapre.embeddings import Contexts, Encoded, encode, pair_contexts, pair_whole
+from scapre.memory import Memory, spread
 from scapre.methods.registry import build_solver, complete, find_method
 from scapre.methods.solution import diagnose
 from scapre.patch import Patch
-from scapre.projections import read_projections, unet_of
+from scapre.projections import projection_names, read_projections, unet_of
 from scapre.statistics import ConceptStatistics
 
 
@@ -117,23 +118,81 @@ def erase(
         ConceptError: lists that are empty, repeat or contradict themselves.
         ValueError: unknown method, template or setting, or weights that are not finite.
     """
-    chosen, values = find_method(method), complete(method, settings)
-    originals = read_projections(unet_of(pipe), chosen.kinds)
+    # mistakes are refused before prompts are encoded
+    projection_names(unet_of(pipe), find_method(method).kinds)
+    complete(method, settings)
+    memory = remember(
+        pipe, targets, anchors=anchors, retained=retained, method=method, templates=templates, progress=progress
+    )
+    return solve(pipe, memory, method=method, seed=seed, progress=progress, **settings)
+
+
+def remember(
+    pipe: Any,
+    targets: Sequence[str],
+    *,
+    anchors: str | Sequence[str] = " ",
+    retained: Sequence[str] = (),
+    method: str = "scapre",
+    templates: str = "name",
+    progress: bool = True,
+) -> Memory:
+    """Gather what ``method`` needs to know of the concepts, for ``solve`` now or after a later ``joined``.
+
+    Raises:
+        ConceptError, ValueError: see ``erase``.
+    """
+    positions = find_method(method).positions
     statistics = gather(
         pipe,
         targets,
         anchors=anchors,
         retained=retained,
         templates=templates,
-        positions=chosen.positions,
+        positions=positions,
         progress=progress,
     )
+    about = {
+        "targets": list(targets),
+        "anchors": spread(anchors, targets),
+        "retained": list(retained),
+        "templates": templates,
+        "positions": positions,
+    }
+    return Memory(statistics, about)
+
+
+def solve(
+    pipe: Any,
+    memory: Memory,
+    *,
+    method: str = "scapre",
+    seed: int = 0,
+    progress: bool = True,
+    **settings: float | int | bool,
+) -> Patch:
+    """Compute the edit for concepts gathered before; the pipeline must be the base model.
+
+    Args:
+        pipe, method, seed, progress, **settings: see ``erase``.
+        memory: from ``remember``, a file, or joined of both.
+
+    Raises:
+        ValueError: see ``erase``; or the memory holds other positions of the prompts than the method reads.
+    """
+    chosen, values, statistics = find_method(method), complete(method, settings), memory.statistics
+    if memory.about["positions"] != chosen.positions:
+        raise ValueError(
+            f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"
+        )
+    originals = read_projections(unet_of(pipe), chosen.kinds)
     if not torch.isfinite(statistics.gram).all():
         raise ValueError("the text encoder returns NaN or infinity; load an intact model")
     solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
-    for name, original in tqdm(originals.items(), desc=f"{method}, {len(targets)} targets", disable=not progress):
+    bar = f"{method}, {len(statistics.targets)} targets"
+    for name, original in tqdm(originals.items(), desc=bar, disable=not progress):
         weight = original.double()
         solution = solver(weight)
         facts[name] = diagnose(weight, solution, statistics)
@@ -142,10 +201,7 @@ def erase(
         "method": method,
         "settings": values,
         "seed": seed,
-        "targets": list(targets),
-        "anchors": anchors if isinstance(anchors, str) else list(anchors),
-        "retained": list(retained),
-        "templates": templates,
+        **{key: value for key, value in memory.about.items() if key != "positions"},
         "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
         "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")}
         | {"python": platform.python_version()},

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import shutil
-import subprocess
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -20,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from scapre.npm import fetch_package
 from scapre.paths import data_folder
 
 #: style name → (npm package, version, licence). The order is the order of the array.
@@ -104,30 +101,12 @@ def rasterise(style: str, slugs: list[str], icons: dict) -> dict[str, bytes]:
     return drawn
 
 
-def fetch(package: str, version: str, folder: Path) -> Path:
-    """Unpack one pinned npm tarball below ``folder`` and return its ``package`` directory.
-
-    Raises:
-        RuntimeError: npm is not installed or cannot get that version.
-    """
-    if shutil.which("npm") is None:
-        raise RuntimeError("npm is not installed: it fetches the emoji sets (install Node.js)")
-    command = ["npm", "pack", "--silent", f"{package}@{version}"]
-    got = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if got.returncode:
-        raise RuntimeError(f"npm could not fetch {package}@{version}: {got.stderr.strip()[-300:]}")
-    target = folder / re.sub(r"\W+", "-", package)
-    with tarfile.open(folder / got.stdout.strip().splitlines()[-1]) as archive:
-        archive.extractall(target, filter="data")
-    return target / "package"
-
-
 def draw_all(slugs: list[str]) -> pd.DataFrame:
     """Fetch every set and draw ``slugs``: one row ``concept, style, png`` an image."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = {}
         for style, (package, version, _) in STYLES.items():
-            icons = json.loads((fetch(package, version, Path(folder)) / "icons.json").read_text())
+            icons = json.loads((fetch_package(package, version, Path(folder)) / "icons.json").read_text())
             drawn[style] = rasterise(style, slugs, icons)
     rows = [(slug.replace("-", " "), s, drawn[s][slug]) for slug in slugs for s in STYLES]
     return pd.DataFrame(rows, columns=["concept", "style", "png"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -108,8 +108,6 @@ def explore(pipe: Any, judges: Judges, choices: Choices) -> Exploration:
         ConceptError: a concept the judge does not know, none to forget, or one in both lists.
         ValueError: unknown method, setting or style, or a strength outside [0, 1].
     """
-    if not 0 <= choices.strength <= 1:
-        raise ValueError(f"the strength must lie in [0, 1], got {choices.strength}")
     strange = sorted(set(choices.styles) - set(judges.styles))
     if strange or not choices.styles:
         raise ValueError(f"unknown styles {strange}; choose from {', '.join(judges.styles)}")
@@ -120,7 +118,7 @@ def explore(pipe: Any, judges: Judges, choices: Choices) -> Exploration:
     edit = {"method": choices.method, "seed": choices.seed, **settings}
     patch = erase(pipe, choices.targets, retained=retained, templates=TEMPLATES, progress=False, **edit)
     statistics = gather(pipe, choices.targets, retained=retained, templates=TEMPLATES)
-    weakened = at_strength(patch, choices.strength)
+    weakened = patch.scaled(choices.strength)
     pictures = plan(choices.targets + choices.kept, choices.styles, [choices.seed])
     drawn, judged = [], []
     for state in (nullcontext(), weakened.applied(pipe)):
@@ -143,12 +141,6 @@ def remembering(pipe: Any, judges: Judges, most: int = 32) -> Callable[[Choices]
     return lru_cache(most)(partial(explore, pipe, judges))
 
 
-def at_strength(patch: Patch, strength: float) -> Patch:
-    """Return the edit W₀ + s (W − W₀); exact at both ends."""
-    edited = {name: old.lerp(patch.edited[name], strength) for name, old in patch.original.items()}
-    return replace(patch, edited=edited)
-
-
 def gate_of(
     method: str, weight: Tensor, statistics: ConceptStatistics, settings: Mapping[str, float], seed: int
 ) -> Tensor | None:
@@ -168,11 +160,15 @@ def gate_of(
     return None
 
 
+def _change(patch: Patch) -> dict[str, Tensor]:
+    return {name: patch.edited.get(name, old).double() - old.double() for name, old in patch.original.items()}
+
+
 def _rows(
     patch: Patch, statistics: ConceptStatistics, method: str, settings: Mapping[str, float], seed: int
 ) -> pd.DataFrame:
     weights = {name: weight.double() for name, weight in patch.original.items()}
-    change = [(patch.edited[n].double() - w).norm(dim=1) / w.norm(dim=1) for n, w in weights.items()]
+    change = [d.norm(dim=1) / weights[name].norm(dim=1) for name, d in _change(patch).items()]
     gates = [gate_of(method, w, statistics, settings, seed) for w in weights.values()]
     share = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     parts = []
@@ -184,7 +180,7 @@ def _rows(
 
 
 def _spectrum(patch: Patch, statistics: ConceptStatistics) -> pd.DataFrame:
-    changes = torch.cat([patch.edited[name].double() - old.double() for name, old in patch.original.items()])
+    changes = torch.cat(list(_change(patch).values()))
     parts = []
     for kind, gram in (("contexts of the targets", statistics.gram), ("change of the weights", changes.T @ changes)):
         values = torch.linalg.eigvalsh(gram).flip(0).clamp(min=0).sqrt()

@@ -50,7 +50,7 @@ class Explorer(widgets.VBox):
         self.controls: dict[str, Any] = {
             "targets": widgets.TagsInput(value=list(choices.targets), **tags),
             "kept": widgets.TagsInput(value=list(choices.kept), **tags),
-            "keep_all": widgets.Checkbox(choices.keep_all, description="name every other concept to keep as well"),
+            "keep_all": widgets.Checkbox(choices.keep_all, description="and every other concept", indent=False),
             "method": widgets.Dropdown(options=list(methods()), value=choices.method, description="method"),
             "strength": widgets.FloatSlider(
                 choices.strength, min=0, max=1, step=0.05, description="strength s", **slider

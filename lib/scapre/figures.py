@@ -166,6 +166,16 @@ def lines(
     return ax
 
 
+def adapter_error(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot ``error`` against ``rank``: a colour a ``method``, a dash a ``form``."""
+    ax = ax or plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")[1]
+    palette = {m: METHOD_COLOURS.get(m, INK) for m in table["method"].unique()}
+    sns.lineplot(table, x="rank", y="error", hue="method", style="form", palette=palette, markers=True, ax=ax)
+    ax.set(xscale="log", yscale="log", xlabel="rank of every matrix", ylabel="share of the edit that is lost")
+    ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
 def bars(table: pd.DataFrame, *, y: str, values: Sequence[str], ax: Axes | None = None) -> Axes:
     """Draw several percentages of every row side by side."""
     ax = ax or plt.subplots(figsize=(WIDTH, 0.5 * len(table) + 1.2), layout="constrained")[1]

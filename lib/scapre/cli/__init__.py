@@ -10,10 +10,11 @@ from typer.core import TyperGroup
 from scapre.cli import edit, model, pictures, share, workbook
 from scapre.generation import GenerationError
 from scapre.patch import PatchError
+from scapre.pool import JobError
 from scapre.runner import NotebookError
 
 #: mistakes of the caller; anything else is ours and keeps its traceback
-MISTAKES = (ValueError, OSError, PatchError, GenerationError, NotebookError)
+MISTAKES = (ValueError, OSError, PatchError, GenerationError, NotebookError, JobError)
 
 
 class Commands(TyperGroup):

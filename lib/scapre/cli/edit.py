@@ -12,9 +12,11 @@ import pandas as pd
 import typer
 
 from scapre.cli.options import EMOJI, Device, Model, PatchFile, Type, Variant, load, names, settings
-from scapre.editing import erase as make_patch
+from scapre.editing import remember, solve
 from scapre.export import save_pipeline
 from scapre.guard import warnings
+from scapre.memory import Memory
+from scapre.methods.registry import complete
 from scapre.patch import Patch, fingerprint, undo_path
 
 commands = typer.Typer()
@@ -37,6 +39,8 @@ def erase(
     templates: Annotated[str, typer.Option(help="sentences of every name: name, sentences or styled")] = "name",
     setting: Annotated[list[str] | None, typer.Option("--setting", "-s", help="key=value of the method")] = None,
     seed: Annotated[int, typer.Option(help="of the released formulations' random draws")] = 0,
+    keep_memory: Annotated[Path | None, typer.Option(help="write what was gathered, for --earlier later")] = None,
+    earlier: Annotated[Path | None, typer.Option(help="a memory: erase its concepts too, as if all at once")] = None,
     undo: Annotated[bool, typer.Option(help="write the originals to NAME.undo.safetensors beside it")] = True,
     device: Device = "cpu",
     dtype: Type = None,
@@ -48,26 +52,33 @@ def erase(
     Examples:
       scapre erase --targets "dog, lemon" --retain-file validation --out no-dog.safetensors
       scapre erase --model path/to/sd15 --targets-file imagenette -s ridge=10 --out edit.safetensors
+      scapre erase --targets dog --retain cat --keep-memory one.safetensors --out one-edit.safetensors
+      scapre erase --targets lemon --earlier one.safetensors --out two-edit.safetensors
     """
     wanted = names(targets, targets_file, "targets", required=True)
     kept = [name for name in names(retain, retain_file, "retain") if retain_file is None or name not in wanted]
-    undo_path(out)  # an ending that cannot be written is refused before the work
+    undo_path(out)  # what cannot be written or solved is refused before the work
+    values = settings(setting or [])
+    complete(method, values)
     pipe = load(model, device, dtype, variant)
     start = time.perf_counter()
-    patch = make_patch(
+    memory = remember(
         pipe,
         wanted,
         anchors=[a.strip() for a in anchors.split(",")] if "," in anchors else anchors,
         retained=kept,
         method=method,
         templates=templates,
-        seed=seed,
-        progress=True,
-        **settings(setting or []),
     )
+    if earlier is not None:
+        memory = Memory.load(earlier, pipe).joined(memory)
+    patch = solve(pipe, memory, method=method, seed=seed, progress=True, **values)
     seconds = time.perf_counter() - start
     patch.save(out, undo=undo)
-    typer.echo(f"{out}: {len(wanted)} targets, {len(kept)} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
+    if keep_memory is not None:
+        memory.save(keep_memory, pipe)
+    erased, stay = len(memory.about["targets"]), len(memory.about["retained"])
+    typer.echo(f"{out}: {erased} targets, {stay} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
     typer.echo(_summary(patch).to_string(float_format="%.4f"))
     for line in warnings(patch):
         typer.echo(f"warning: {line}", err=True)
@@ -142,7 +153,7 @@ def inspect(
         "model": about["model"],
         "method": f"{about['method']} ({', '.join(f'{k} {v}' for k, v in about['settings'].items())})",
         f"targets ({len(about['targets'])})": ", ".join(about["targets"]),
-        "anchors": repr(about["anchors"]) if isinstance(about["anchors"], str) else ", ".join(about["anchors"]),
+        "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
         f"retained ({len(about['retained'])})": ", ".join(about["retained"]) or "–",
         "sentences": about["templates"],
         "strength": about.get("strength", 1.0),

@@ -94,11 +94,9 @@ def ranks(
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
     figures.theme()
-    tidy = table.assign(what=table["method"] + ", " + table["form"])
-    axes = figures.lines(tidy, x="rank", y="error", hue="what", xlabel="rank of every matrix", log=True)
-    axes.set(yscale="log", ylabel="share of the edit lost", title=f"{len(targets)} concepts of emoji-sd erased")
+    figures.adapter_error(table).set_title(f"{len(targets)} concepts of emoji-sd erased")
     picture = repository() / "figures" / "export" / "lora_error.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    plt.savefig(picture, metadata={"Software": None})
     plt.close("all")
     typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

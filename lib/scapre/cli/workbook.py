@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -78,3 +79,18 @@ def figures(
 ) -> None:
     """Run all notebooks at their defaults: every figure and table of the workbook anew."""
     run(None, "default", jobs, False, None)
+
+
+@commands.command()
+def site(
+    out: Annotated[Path | None, typer.Option(help="folder; default: site/ in the repository")] = None,
+) -> None:
+    """Build a static site of the executed notebooks that works without a network.
+
+    \b
+    Example:
+      scapre site --out public
+    """
+    from scapre.site import build_site
+
+    typer.echo(build_site(out or repository() / "site")[0])

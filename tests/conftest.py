@@ -1,0 +1,53 @@
+"""What tests in a real browser share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, headless, with a profile of its own."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("there is no chromium; run: apt-get update && apt-get install --no-install-recommends chromium")
+    with sync_playwright() as tool:
+        opened = tool.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty window."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1100})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def strangers(page: Page) -> list[str]:
+    """Addresses outside this machine that the window asks for."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if (urlsplit(request.url).hostname or "") not in ("", "127.0.0.1", "localhost"):
+            asked.append(request.url)
+
+    page.on("request", note)
+    return asked
