@@ -22,7 +22,7 @@ from test_solvers import turned
 from toys import statistics, weight
 
 PEERS = ("uce", "rece", "speed", "cure", "mace")
-RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 0.7}
+RIDGE = {"ridge": 0.5, "erase_scale": 1.5, "retain_scale": 0.7}
 #: settings under which a peer leaves everything as it is, without being off
 NO_PRESSURE = {
     "uce": {"ridge": 1e12},
