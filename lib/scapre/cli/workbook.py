@@ -15,7 +15,7 @@ commands = typer.Typer()
 @commands.command()
 def bench(
     model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
-    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "scapre",
     counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
 ) -> None:
     """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
@@ -23,18 +23,24 @@ def bench(
     \b
     Example:
       scapre bench --model sdxl --n 10 --n 100
+      scapre bench --method all --n 50
     """
     import matplotlib.pyplot as plt
+    import pandas as pd
 
     from scapre import figures
     from scapre.bench import COUNTS, benchmark
+    from scapre.methods.registry import METHODS
 
-    table = benchmark(model, method, counts or COUNTS)
+    chosen = list(METHODS) if method == "all" else [method]
+    table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.3f")
     figures.theme()
-    tidy = table.melt("n", ["total", "floor", "naive"], "what", "seconds")
+    tidy = table.melt(["n", "method"], ["total", "floor", "naive"], "what", "seconds")
+    if len(chosen) > 1:
+        tidy = tidy[tidy["what"] == "total"].assign(what=tidy["method"])
     axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
     axes.set(yscale="log", title=f"{method} at the shapes of {model}")
     picture = repository() / "figures" / "bench" / f"{path.stem}.png"
