@@ -12,10 +12,12 @@ import typer
 from safetensors.torch import load_file
 from scapre.cli import app
 from scapre.cli.options import settings
+from scapre.methods.registry import METHODS
 from scapre.paths import model_folder
 from typer.testing import CliRunner
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+RIDGE = f"ridge {METHODS['scapre'].defaults['ridge']}"
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
 
 
@@ -70,7 +72,7 @@ def test_apply_and_undo_go_round(folder: Path) -> None:
 
 def test_inspect_tells_what_and_how(folder: Path) -> None:
     text = run("inspect", folder / "no-dog.safetensors")
-    for words in ("emoji-sd", "dog, lemon", "cat, fox", "ridge 20.0", "beside it", "█", "mid_block", "retained_drift"):
+    for words in ("emoji-sd", "dog, lemon", "cat, fox", RIDGE, "beside it", "█", "mid_block", "retained_drift"):
         assert words in text
     about = json.loads(run("inspect", "--json", folder / "no-dog.safetensors"))
     assert about["provenance"]["targets"] == ["dog", "lemon"]
@@ -95,7 +97,7 @@ def test_pictures_are_drawn_and_judged(folder: Path) -> None:
 def test_erasing_in_two_sittings(tmp_path: Path) -> None:
     memory, edits = tmp_path / "dog.memory", [tmp_path / f"{name}.safetensors" for name in ("one", "two", "once")]
     run("erase", "--targets", "dog", "--retain", "cat", "--keep-memory", memory, "--out", edits[0])
-    text = run("erase", "--targets", "lemon", "--retain", "cat", "--earlier", memory, "--out", edits[1])
+    text = run("erase", "--targets", "lemon", "--earlier", memory, "--out", edits[1])
     assert "2 targets, 1 kept" in text
     run("erase", "--targets", "dog, lemon", "--retain", "cat", "--out", edits[2])
     two, once = (load_file(file) for file in edits[1:])

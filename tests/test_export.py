@@ -73,7 +73,13 @@ def test_the_card_names_what_matters(pipe: Any, patch: scapre.Patch, tmp_path: P
     assert card.data.base_model == "emoji-sd"
     assert card.data.base_model_relation == "adapter"
     assert card.data.eval_results[0].metric_value == 1.5
-    for words in ("dog, lemon", "ridge 20.0", "IP-Adapter", "undoes the edit exactly", "torch 2."):
+    for words in (
+        "dog, lemon",
+        f"ridge {patch.provenance['settings']['ridge']}",
+        "IP-Adapter",
+        "undoes the edit exactly",
+        "torch 2.",
+    ):
         assert words in card.text
     assert "add_embedding" not in card.text  # only SDXL has that path
     assert not list((tmp_path / "shared").glob("*.undo.*"))

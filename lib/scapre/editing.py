@@ -14,13 +14,12 @@ from tqdm.auto import tqdm
 
 from scapre.concepts import TEMPLATES, check_concepts
 from scapre.embeddings import Contexts, Encoded, encode, pair_contexts, pair_whole
-from scapre.linalg import nearest
 from scapre.memory import Memory, spread
 from scapre.methods.registry import build_solver, complete, find_method
 from scapre.methods.solution import diagnose
 from scapre.patch import Patch
 from scapre.projections import projection_names, read_projections, unet_of
-from scapre.statistics import ConceptStatistics
+from scapre.statistics import ConceptStatistics, matched
 
 
 def gather(
@@ -71,15 +70,12 @@ def gather(
         keep = say(kept)
         kept_features = pool(keep)
         kept_contexts = pair(keep, keep, torch.arange(len(keep.last), device=device)).targets * root
-    if anchors is None:
-        replace, owner = keep, nearest(pool(erase), kept_features)
-    else:
-        named = spread(anchors, wanted)
-        unique = list(dict.fromkeys(named))
-        replace, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
+    named = spread(" " if anchors is None else anchors, wanted)
+    unique = list(dict.fromkeys(named))
+    replace, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
     anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()
     paired = pair(erase, replace, anchor_of)
-    return ConceptStatistics(
+    statistics = ConceptStatistics(
         targets=pool(erase),
         anchors=pool(replace)[owner],
         contexts=Contexts(paired.targets * root, paired.anchors * root, anchor_of),
@@ -87,6 +83,7 @@ def gather(
         kept=kept_contexts,
         blank=blank.double(),
     )
+    return matched(statistics) if anchors is None else statistics
 
 
 def erase(
@@ -144,30 +141,29 @@ def remember(
 ) -> Memory:
     """Gather what ``method`` needs to know of the concepts, for ``solve`` now or after a later ``joined``.
 
+    Anchors that the method chooses are chosen by ``solve``, when every kept concept is known.
+
     Raises:
         ConceptError, ValueError: see ``erase``.
     """
     chosen = find_method(method)
-    positions = chosen.positions
-    matched = anchors is None and chosen.matches and len(retained) > 0
-    replacements = " " if anchors is None else anchors
+    waits = anchors is None and chosen.matches
+    named = " " if anchors is None else anchors
     statistics = gather(
         pipe,
         targets,
-        anchors=None if matched else replacements,
+        anchors=named,
         retained=retained,
         templates=templates,
-        positions=positions,
+        positions=chosen.positions,
         progress=progress,
     )
-    names = list(retained)
-    found = [names[i] for i in nearest(statistics.targets, statistics.retained).tolist()] if matched else []
     about = {
         "targets": list(targets),
-        "anchors": found or spread(replacements, targets),
+        "anchors": None if waits else spread(named, targets),
         "retained": list(retained),
         "templates": templates,
-        "positions": positions,
+        "positions": chosen.positions,
     }
     return Memory(statistics, about)
 
@@ -190,7 +186,8 @@ def solve(
     Raises:
         ValueError: see ``erase``; or the memory holds other positions of the prompts than the method reads.
     """
-    chosen, values, statistics = find_method(method), complete(method, settings), memory.statistics
+    chosen, values, memory = find_method(method), complete(method, settings), memory.anchored()
+    statistics = memory.statistics
     if memory.about["positions"] != chosen.positions:
         raise ValueError(
             f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"

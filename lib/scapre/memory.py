@@ -16,9 +16,10 @@ from torch.nn.functional import normalize, pad
 
 from scapre.concepts import ConceptError
 from scapre.embeddings import Contexts
+from scapre.linalg import nearest
 from scapre.patch import PatchError, fingerprint
 from scapre.projections import read_projections, unet_of
-from scapre.statistics import ConceptStatistics
+from scapre.statistics import ConceptStatistics, matched
 
 FORMAT = "scapre-memory-1"
 #: features of one prompt differ by rounding between batches; those of two prompts by far more
@@ -31,16 +32,28 @@ class Memory:
 
     Attributes:
         statistics: see ``ConceptStatistics``; no prompt is encoded again.
-        about: ``targets``, ``anchors`` (one a target), ``retained``, ``templates``, ``positions``.
+        about: ``targets``, ``anchors`` (one a target; None: the nearest retained concepts, once all
+            are known), ``retained``, ``templates``, ``positions``.
     """
 
     statistics: ConceptStatistics
     about: dict[str, Any]
 
+    def anchored(self) -> Memory:
+        """Choose the anchors that are still open: nearest retained concepts, or a blank without any."""
+        if self.about["anchors"] is not None:
+            return self
+        s, names = self.statistics, self.about["retained"]
+        anchors = (
+            [names[i] for i in nearest(s.targets, s.retained).tolist()] if names else spread(" ", self.about["targets"])
+        )
+        return Memory(matched(s), self.about | {"anchors": anchors})
+
     def joined(self, later: Memory) -> Memory:
         """Put the targets and kept concepts of two memories side by side, these first.
 
-        Kept concepts that are targets of the other are no longer kept; anchors stay those each chose.
+        Kept concepts that are targets of the other are no longer kept. Anchors stay open if they are in
+        both; otherwise each memory chooses its own first.
 
         Raises:
             ConceptError: a target is in both.
@@ -49,6 +62,8 @@ class Memory:
         for key in ("templates", "positions"):
             if self.about[key] != later.about[key]:
                 raise ValueError(f"{key} differ: {self.about[key]} before, {later.about[key]} now; use the same")
+        if (self.about["anchors"] is None) != (later.about["anchors"] is None):
+            return self.anchored().joined(later.anchored())
         first, second = self.statistics, later.statistics
         if first.blank.shape != second.blank.shape or not torch.allclose(first.blank, second.blank, atol=1e-3):
             raise ValueError("the memory was gathered with another text encoder; load the model it was made for")
@@ -74,8 +89,8 @@ class Memory:
         )
         pairs = ((self.about["retained"], old), (later.about["retained"], new))
         kept = [name for names, stays in pairs for name, stay in zip(names, stays, strict=True) if stay]
-        lists = {key: self.about[key] + later.about[key] for key in ("targets", "anchors")}
-        return Memory(statistics, later.about | lists | {"retained": kept})
+        targets, anchors = (self.about[key] and self.about[key] + later.about[key] for key in ("targets", "anchors"))
+        return Memory(statistics, later.about | {"targets": targets, "anchors": anchors, "retained": kept})
 
     def save(self, path: str | Path, pipe: Any) -> Path:
         """Write one safetensors file, atomically.

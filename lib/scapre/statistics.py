@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from scapre.embeddings import Contexts
+from scapre.linalg import nearest
 
 CHUNK = 256  # concepts a product: bounds memory, changes nothing else
 
@@ -74,6 +75,23 @@ class ConceptStatistics:
             sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, chunk.double())
             total += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
         return total
+
+
+def matched(statistics: ConceptStatistics) -> ConceptStatistics:
+    """Replace each target by its nearest retained concept, in the same sentences; without any, change nothing.
+
+    Contexts are paired as ``embeddings.pair_contexts`` would: as far as both sides reach.
+    """
+    if len(statistics.retained) == 0:
+        return statistics
+    owner, share = nearest(statistics.targets, statistics.retained), statistics.share
+    places = owner[:, None] * share + torch.arange(share, device=owner.device)
+    anchor_of = places.flatten()
+    targets, kept = statistics.contexts.targets, statistics.kept
+    length = min(targets.shape[1], kept.shape[1])
+    present = kept[:, :length].any(-1)[anchor_of]
+    contexts = Contexts(targets[:, :length] * present[..., None], kept[:, :length], anchor_of)
+    return replace(statistics, anchors=statistics.retained[owner], contexts=contexts)
 
 
 def second_moment(contexts: Tensor) -> Tensor:
