@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from scapre.bench import benchmark
+from scapre.bench import benchmark, families
 from scapre.methods.registry import METHODS
 
 
@@ -17,3 +17,13 @@ def test_unknown_shapes_are_refused() -> None:
         benchmark("sd9")
     with pytest.raises(ValueError, match="known: scapre"):
         benchmark("tiny", "magic")
+
+
+def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"sd1": (64, 8, {32: 2}), "sd2": (80, 8, {32: 2}), "sdxl": (96, 8, {16: 1, 32: 3})}
+    monkeypatch.setattr("scapre.bench.SHAPES", small)
+    table = families(3)
+    assert table["model"].tolist() == ["sd1", "sd2", "sdxl"]
+    assert table["matrices"].tolist() == [4, 4, 8]
+    assert table["rows"].tolist() == [128, 128, 224]
+    assert (table["total"] > 0).all()

@@ -102,3 +102,25 @@ def benchmark(model: str = "sd1", method: str = "scapre", counts: Sequence[int] 
         rows.append((model, method, n, gather, solve, total, floor, total / floor, naive, naive / total, memory))
     times = ["statistics", "solve", "total", "floor", "× floor", "naive", "naive ÷ total"]
     return pd.DataFrame(rows, columns=["model", "method", "n", *times, "GB"])
+
+
+def families(n: int, method: str = "scapre") -> pd.DataFrame:
+    """Time one edit at the shapes of every family, beside what it edits.
+
+    Returns:
+        a row a family: text ``width``, ``matrices``, ``rows``, ``threads``, and the columns of ``benchmark``.
+    """
+    rows = []
+    for model in ("sd1", "sd2", "sdxl"):
+        width, _, blocks = SHAPES[model]
+        size = {
+            "width": width,
+            "matrices": 2 * sum(blocks.values()),
+            "rows": sum(2 * number * d_out for d_out, number in blocks.items()),
+            "threads": torch.get_num_threads(),
+        }
+        table = benchmark(model, method, [n])
+        for place, (name, value) in enumerate(size.items(), start=1):
+            table.insert(place, name, value)
+        rows.append(table)
+    return pd.concat(rows, ignore_index=True)

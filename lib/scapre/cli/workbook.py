@@ -50,6 +50,26 @@ def bench(
 
 
 @commands.command()
+def families(
+    n: Annotated[int, typer.Option(min=1, help="targets")] = 50,
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+) -> None:
+    """Time one edit at the shapes of Stable Diffusion 1.x, 2.x and SDXL; writes data/results/bench/families_METHOD.csv.
+
+    \b
+    Example:
+      scapre families --n 50
+    """
+    from scapre.bench import families as measure
+
+    table = measure(n, method)
+    path = repository() / "data" / "results" / "bench" / f"families_{method}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, float_format="%.3f")
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+@commands.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
     profile: Annotated[
