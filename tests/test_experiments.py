@@ -38,7 +38,7 @@ def test_the_vocabulary_is_split() -> None:
 def test_no_experiment_draws_what_defaults_were_chosen_on() -> None:
     cases = chain(
         scaling_cases(["uce"], [1, 320], [0, 1], 48),
-        precision_cases(["uce"], [0]),
+        precision_cases(["uce"], [0], 18),
         style_cases(["uce"], [1], [0], 48),
         restricted_cases(["uce"], [0], 32),
         ablation_cases([10], [0], 48),
@@ -82,7 +82,7 @@ def test_phrases_outnumber_dimensions() -> None:
 
 
 def test_look_alikes_are_named_or_not() -> None:
-    named, unnamed = precision_cases(["uce"], [0]), precision_cases(["uce"], [0], named=False)
+    named, unnamed = precision_cases(["uce"], [0], 18), precision_cases(["uce"], [0], 18, named=False)
     assert len(named) == 12
     for one, other in zip(named, unnamed, strict=True):
         assert sides(one)["preserve"] <= set(one.retained)

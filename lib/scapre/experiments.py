@@ -130,18 +130,19 @@ def capacity_cases(
 
 
 def precision_cases(
-    methods: Sequence[str], runs: Sequence[int], point: str = PUBLISHED, *, named: bool = True
+    methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED, *, named: bool = True
 ) -> list[Case]:
     """Erase two look-alikes of a group and draw the three of it that must stay.
 
     Args:
         runs: seeds of the pictures.
+        limit: pictures a side, group and run.
         named: whether the three are named to keep; everything outside the group is in either case.
     """
     everything, cases = read_concepts("emoji")["name"], []
     for run, (group, part) in product(runs, read_concepts("confuse").groupby("group", sort=False)):
         roles = {role: rows["name"].tolist() for role, rows in part.groupby("role")}
-        pictures = plan_sides({"unlearn": roles["target"], "preserve": roles["keep"]}, list(STYLES), [run])
+        pictures = plan_sides({"unlearn": roles["target"], "preserve": roles["keep"]}, list(STYLES), [run], limit)
         spared = set(roles["target"]) | (set() if named else set(roles["keep"]))
         kept = [name for name in everything if name not in spared]
         for method in methods:
