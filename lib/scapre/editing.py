@@ -108,11 +108,12 @@ def erase(
         targets: concepts to forget.
         anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank,
             or for ``scapre`` the nearest retained concept of each target where any is named.
-        retained: concepts to keep: in the objective of methods that have ``retain_scale``, in the
-            diagnostics of all.
+            CURE removes directions and reads no anchors.
+        retained: concepts to keep: read by ``scapre`` and the peers, each in its way, and in the
+            diagnostics of all; the paper's and the released formulations cannot be told.
         method: a name of ``methods()``.
         templates: sentences every name is put into (``scapre.concepts.TEMPLATES``).
-        seed: of the released formulations' random draws.
+        seed: of the random draws of the released formulations and of SPEED's noisy copies.
         progress: show a bar.
         **settings: see ``scapre.methods.registry.METHODS[method].defaults``.
 
