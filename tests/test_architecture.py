@@ -31,7 +31,7 @@ RANKS = (
     ("methods.rece", "methods.mace"),
     ("methods.registry",),
     ("editing", "export"),
-    ("__init__", "bench", "sweep", "technique", "exploration", "site"),
+    ("__init__", "bench", "sweep", "technique", "exploration", "farm", "site"),
     ("experiments", "explorer"),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),

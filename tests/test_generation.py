@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import scapre
 from PIL import Image
 from scapre import generation
+from scapre.farm import Studio, generate_apart
 from scapre.generation import GenerationError, generate, score
 from scapre.judges import Judges, load_judges
 from scapre.prompts import read_prompts
@@ -123,3 +125,23 @@ def test_folders_that_cannot_be_judged(pipe: Any, judges: Judges, prompts: pd.Da
     file.unlink()
     with pytest.raises(GenerationError, match="1 of 3 pictures are missing"):
         score(folder, judges, pipe)
+
+
+def test_a_pool_draws_the_same_and_only_what_is_missing(pipe: Any, prompts: pd.DataFrame, tmp_path: Path) -> None:
+    patch = scapre.erase(pipe, ["dog"], retained=["fox", "rose"], progress=False)
+    studio = Studio("data/models/emoji-sd", patch=str(patch.save(tmp_path / "no-dog.safetensors")))
+    options = {"steps": 2, "guidance": 3.0}
+    with patch.applied(pipe):
+        alone = pictures(generate(pipe, prompts, tmp_path / "alone", patch=patch, progress=False, **options))
+    folder = tmp_path / "apart"
+    apart = pictures(generate_apart(studio, prompts, folder, batch=1, workers=2, **options))
+    assert list(apart) == list(alone)
+    for name, picture in apart.items():
+        assert np.abs(picture - alone[name]).max() <= 1
+    (folder / "0_0.png").unlink()
+    times = {f.name: f.stat().st_mtime_ns for f in folder.glob("*.png")}
+    generate_apart(studio, prompts, folder, workers=1, **options)
+    assert (folder / "0_0.png").is_file()
+    assert {name: (folder / name).stat().st_mtime_ns for name in times} == times
+    with pytest.raises(GenerationError, match="other prompts or settings"):
+        generate_apart(replace(studio, strength=0.5), prompts, folder, **options)

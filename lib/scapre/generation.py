@@ -58,12 +58,47 @@ def generate(
         GenerationError: the folder holds pictures of other prompts or settings.
         ValueError: fewer than one step, sample or picture a batch.
     """
-    for name, value in (("steps", steps), ("samples", samples), ("batch", batch)):
+    missing = open_folder(
+        folder, prompts, model=model_name(pipe), patch=patch, samples=samples, steps=steps, guidance=guidance
+    )
+    parts = batches(missing, batch)
+    with tqdm(total=len(missing), desc="pictures", disable=not progress) as bar:
+        for part in parts:
+            draw_batch(pipe, part, folder, steps)
+            bar.update(len(part))
+    return Path(folder)
+
+
+def model_name(pipe: Any) -> str:
+    """Name the model of a pipeline, without its place."""
+    return Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name
+
+
+def open_folder(
+    folder: str | Path,
+    prompts: pd.DataFrame,
+    *,
+    model: str,
+    patch: Patch | None,
+    samples: int,
+    steps: int,
+    guidance: float,
+) -> pd.DataFrame:
+    """Write what a folder of pictures is made from, or check that it is made from the same.
+
+    Returns:
+        the pictures still to draw, one row each: the prompt's columns, ``k``, ``file`` and ``scale``.
+
+    Raises:
+        GenerationError: the folder holds pictures of other prompts or settings.
+        ValueError: fewer than one step or sample.
+    """
+    for name, value in (("steps", steps), ("samples", samples)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     folder = Path(folder)
     record = {
-        "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
+        "model": model,
         "patch": None if patch is None else patch.provenance | {"sha256": fingerprint(patch.changed)},
         "steps": steps,
         "guidance": guidance,
@@ -77,28 +112,37 @@ def generate(
         if not place.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             _replace(place, lambda partial, text=text: partial.write_text(text))
-    missing = _listing(prompts, samples)
-    missing = missing[[not (folder / name).is_file() for name in missing["file"]]]
-    scales = missing["evaluation_guidance"].fillna(guidance)
-    with tqdm(total=len(missing), desc="pictures", disable=not progress) as bar:
-        for scale, group in missing.groupby(scales, sort=True):
-            for start in range(0, len(group), batch):
-                part = group.iloc[start : start + batch]
-                seeds = (part["evaluation_seed"] + part["k"]).tolist()
-                drawn = sample(
-                    pipe,
-                    part["prompt"].tolist(),
-                    seeds,
-                    steps=steps,
-                    guidance=float(scale),
-                    batch=batch,
-                    progress=False,
-                )
-                for name, picture in zip(part["file"], drawn, strict=True):
-                    image = Image.fromarray(picture.numpy())
-                    _replace(folder / name, lambda partial, image=image: image.save(partial, format="PNG"))
-                bar.update(len(part))
-    return folder
+    table = _listing(prompts, samples)
+    table["scale"] = table["evaluation_guidance"].fillna(guidance)
+    return table[[not (folder / name).is_file() for name in table["file"]]]
+
+
+def batches(missing: pd.DataFrame, size: int) -> list[pd.DataFrame]:
+    """Split pictures to draw into batches of one guidance scale each.
+
+    Raises:
+        ValueError: fewer than one picture a batch.
+    """
+    if size < 1:
+        raise ValueError(f"batch must be at least 1, got {size}")
+    groups = [group for _, group in missing.groupby("scale", sort=True)]
+    return [group.iloc[start : start + size] for group in groups for start in range(0, len(group), size)]
+
+
+def draw_batch(pipe: Any, part: pd.DataFrame, folder: str | Path, steps: int) -> None:
+    """Draw one of ``batches`` into the folder, every picture atomically."""
+    drawn = sample(
+        pipe,
+        part["prompt"].tolist(),
+        (part["evaluation_seed"] + part["k"]).tolist(),
+        steps=steps,
+        guidance=float(part["scale"].iloc[0]),
+        batch=len(part),
+        progress=False,
+    )
+    for name, picture in zip(part["file"], drawn, strict=True):
+        image = Image.fromarray(picture.numpy())
+        _replace(Path(folder) / name, lambda partial, image=image: image.save(partial, format="PNG"))
 
 
 def _listing(prompts: pd.DataFrame, samples: int) -> pd.DataFrame:

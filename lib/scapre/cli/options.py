@@ -37,14 +37,19 @@ class Dtype(StrEnum):
 Type = Annotated[Dtype | None, typer.Option("--dtype", help="type of the weights; default: the patch's, else float32")]
 
 
-def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patch: Patch | None = None) -> Any:
-    """Load the pipeline, in the patch's type unless another is asked for."""
+def type_of(device: str, dtype: Dtype | None, patch: Patch | None) -> torch.dtype:
+    """Choose the type of the weights: the one asked for, else the patch's; refuse a device that is not there."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"the device {device!r} cannot be used here; name another, e.g. cpu") from error
     held = next(iter(patch.edited.values())).dtype if patch and patch.edited else torch.float32
-    return load_pipeline(model, device=device, dtype=dtype.torch if dtype else held, variant=variant)
+    return dtype.torch if dtype else held
+
+
+def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patch: Patch | None = None) -> Any:
+    """Load the pipeline, in the patch's type unless another is asked for."""
+    return load_pipeline(model, device=device, dtype=type_of(device, dtype, patch), variant=variant)
 
 
 def names(given: str | None, file: str | None, what: str, required: bool = False) -> list[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from scapre.cli.options import EMOJI, Device, Model, Type, Variant, load
+from scapre.cli.options import EMOJI, Device, Model, Type, Variant, load, type_of
+from scapre.farm import Studio, generate_apart
 from scapre.generation import generate as draw
 from scapre.generation import score as judge
 from scapre.judges import load_judges
 from scapre.patch import Patch
+from scapre.pool import cores
 from scapre.prompts import read_prompts
 from scapre.sampling import GUIDANCE, STEPS
 
@@ -30,6 +32,12 @@ def generate(
     steps: Annotated[int, typer.Option(help="denoising steps; published SD 1.5 tables use 50")] = STEPS,
     guidance: Annotated[float, typer.Option(help="guidance scale; published SD 1.5 tables use 7.5")] = GUIDANCE,
     batch: Annotated[int, typer.Option(help="pictures at once; changes no picture")] = 16,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: one a core on the CPU, one on an accelerator")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of a Dask scheduler, or local for a cluster started here")
+    ] = None,
     device: Device = "cpu",
     dtype: Type = None,
     variant: Variant = None,
@@ -40,15 +48,24 @@ def generate(
     Examples:
       scapre generate --prompts prompts.csv --out before
       scapre generate --prompts prompts.csv --patch no-dog.safetensors --out after
+      scapre generate --prompts prompts.csv --out before --scheduler tcp://10.0.0.1:8786
     """
     table = read_prompts(prompts)
     loaded = Patch.load(patch) if patch else None
+    common: dict[str, Any] = {"samples": samples, "steps": steps, "guidance": guidance, "batch": batch}
+    usual = cores() if device == "cpu" and len(table) * samples > batch else 1
+    if scheduler or (workers or usual) > 1:
+        held = type_of(device, dtype, loaded)
+        studio = Studio(model, device, held, variant, str(patch.resolve()) if patch else None, strength)
+        many = None if scheduler and scheduler != "local" else workers or usual
+        typer.echo(generate_apart(studio, table, out, workers=many, scheduler=scheduler, **common))
+        return
     pipe = load(model, device, dtype, variant, loaded)
     if loaded is not None:
         loaded.remember(pipe)
         loaded = loaded.scaled(strength) if strength != 1 else loaded
     with loaded.applied(pipe) if loaded else nullcontext():
-        typer.echo(draw(pipe, table, out, patch=loaded, samples=samples, steps=steps, guidance=guidance, batch=batch))
+        typer.echo(draw(pipe, table, out, patch=loaded, **common))
 
 
 @commands.command()
