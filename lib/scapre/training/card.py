@@ -29,8 +29,8 @@ from scapre.training.judges import examine
 from scapre.training.text import participation_ratio
 
 RUNS = (101,)  # seeds of the card's pictures; training used none of them
-TRIALS = {1: 20, 5: 6}  # random choices of n targets; three of every other n
-DRAWN = 60  # pictures a side of a trial
+TRIALS = {1: 12, 5: 4}  # random choices of n targets; three of every other n
+DRAWN = 48  # pictures a side of a trial
 
 
 def measure(quick: bool = False) -> dict[str, pd.DataFrame]:
