@@ -87,6 +87,7 @@ def panels(
     x: str = "n",
     xlabel: str = "erased concepts $n$",
     dashed: str | None = None,
+    log: bool = True,
     columns: int = 2,
 ) -> Figure:
     """Draw one panel a measure, one line a method, with its 95 % band.
@@ -95,6 +96,7 @@ def panels(
         table: ``metrics.summarise``: ``method``, ``x``, ``measure, mean, low, high``.
         labels: measure → label of its panel.
         dashed: value of the column ``point`` whose lines are dashed.
+        log: logarithmic ``x``; otherwise only the values themselves are marked.
     """
     rows = -(-len(labels) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.9 * rows + 0.7), squeeze=False, layout="constrained")
@@ -108,7 +110,11 @@ def panels(
             style = "--" if point == dashed else "-"
             ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
             ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.12, lw=0)
-        ax.set(xscale="log", xlabel=xlabel, ylabel=label)
+        ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=label)
+        if not log:
+            ax.set_xticks(sorted(part[x].unique()))
+        if "%" in label:
+            ax.set_ylim(-3, 103)
     handles, names = axes.flat[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), frameon=False)
     return fig
@@ -152,6 +158,7 @@ def table_of_colours(table: pd.DataFrame, label: str, *, low: float = 0, high: f
     sns.heatmap(table, vmin=low, vmax=high, cmap="RdYlGn", annot=True, fmt=".0f", ax=ax, cbar_kws={"label": label})
     ax.set(xlabel="", ylabel="")
     ax.tick_params(length=0)
+    ax.tick_params("x", rotation=90 if len(table.columns) > 6 else 0)
     return fig
 
 
