@@ -109,7 +109,7 @@ def panels(
             name = str(method) if point != dashed else None
             style = "--" if point == dashed else "-"
             ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
-            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.12, lw=0)
+            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.06, lw=0)
         ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=label)
         if not log:
             ax.set_xticks(sorted(part[x].unique()))
