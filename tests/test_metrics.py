@@ -84,7 +84,7 @@ def test_frechet_distance_of_known_gaussians() -> None:
 def test_intervals() -> None:
     mean, low, high = interval([1.0, 2.0, 3.0])
     assert mean == 2
-    assert np.isclose(high - 2, 1.959964 / np.sqrt(3))
+    assert np.isclose(high - 2, 4.302653 / np.sqrt(3))  # Student, two degrees of freedom
     assert np.isclose(low, 4 - high)
     share, low, high = proportion(90, 100)
     assert (share, round(low, 1), round(high, 1)) == (90.0, 82.6, 94.5)

@@ -50,6 +50,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
     partial.replace(path)
 
 
+@torch.enable_grad()  # a notebook may have switched gradients off
 def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) -> None:
     """Train ``module`` in place and leave its averaged weights in it.
 
