@@ -203,7 +203,8 @@ Intervals are 95 % (Wilson for shares, normal for means); the tables lie in `dat
 
 {drawing}
 
-Concepts drawn right in fewer than half of their pictures: {weak}. Speed is that of a machine busy with other work as well.
+Concepts drawn right in fewer than half of their pictures: {weak}.
+Speed is that of a machine busy with other work as well.
 
 ## What judges it
 
@@ -227,8 +228,9 @@ this prompt expansion).
 
 The behaviour that the literature reports is unlearn ≤ 15 and preserve ≥ 90 with kept concepts, and steady decline
 without. With sentences in the styles that are drawn (`styled`) it is met. Bare names miss it: the last token of a
-bare name answers nearly like its replacement after the edit, but in a sentence the concept is spread over the tokens after it as well, and an edit of one token of one phrasing reaches those only in part. With 399
-kept names in 384 dimensions nothing else is left free.
+bare name answers nearly like its replacement after the edit, but in a sentence the concept is spread over the tokens
+after it as well, and an edit of one token of one phrasing reaches those only in part. With 399 kept names in 384
+dimensions nothing else is left free.
 
 ## Limits
 
