@@ -76,6 +76,10 @@ def test_the_full_profile_publishes_what_it_measured(
     book = Workbook("99_some", out_dir=str(tmp_path / "out"))
     table, check = results(book, [case], "scaling", profile="full", checked=1)
     assert check["agrees"].all()
+    monkeypatch.setenv("SCAPRE_SCHEDULER", "tcp://127.0.0.1:1")
+    monkeypatch.setattr("scapre.pool.CONNECT", 1)
+    with pytest.raises(ConnectionError, match="no Dask scheduler answers"):
+        results(book, [replace(case, settings={"ridge": 7.0})], "other", profile="full")
     written = pd.read_csv(tmp_path / "out" / "data" / "results" / "99_some" / "scaling.csv")
     assert written["case"].tolist() == [case.key]
     assert written["unlearn"].tolist() == table["unlearn"].tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -192,8 +193,9 @@ def results(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hand a notebook the table of its experiment, and proof that it repeats.
 
-    The profile ``full`` measures every case (``**where`` goes to ``run_sweep``) and publishes the
-    table. Any other profile reads the published one. Either recomputes ``checked`` rows from nothing.
+    The profile ``full`` measures every case (``**where`` goes to ``run_sweep``; the scheduler is
+    ``$SCAPRE_SCHEDULER`` unless given) and publishes the table. Any other profile reads the
+    published one. Either recomputes ``checked`` rows from nothing.
 
     Returns:
         the table, also written to the book; and ``check_sample`` of it.
@@ -202,6 +204,7 @@ def results(
         FileNotFoundError: nothing is published yet.
     """
     if profile == "full":
+        where = {"scheduler": os.environ.get("SCAPRE_SCHEDULER") or None} | where
         table = run_sweep(cases, data_folder() / "cache" / "sweeps", **where).round(4)
     else:
         path = data_folder() / "results" / book.name / f"{name}.csv"

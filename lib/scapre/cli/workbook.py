@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -80,6 +81,9 @@ def run(
     cell_timeout: Annotated[
         int | None, typer.Option(min=1, help="seconds a cell may take; default 900, in a profile a day")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler that measures the cases of a full profile, or local")
+    ] = None,
 ) -> None:
     """Run notebooks headlessly and write their figures and tables.
 
@@ -90,6 +94,8 @@ def run(
     """
     from scapre.runner import find, notebooks, run_many
 
+    if scheduler:
+        os.environ["SCAPRE_SCHEDULER"] = scheduler  # read where a notebook's sweep starts
     failed = False
     paths = [find(name) for name in names] if names else notebooks()
     for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, timeout=cell_timeout):
@@ -104,7 +110,7 @@ def figures(
     jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
 ) -> None:
     """Run all notebooks at their defaults: every figure and table of the workbook anew."""
-    run(None, "default", jobs, False, None)
+    run(None, "default", jobs, False, None, None)
 
 
 @commands.command()
