@@ -19,7 +19,8 @@ from toys import statistics, weight
 
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
 PARTS = {"spectral_gate": True, "use_mask": True}
-CONFINED = {**RIDGE, "p": 1.0, "noise_sigma": 1.0, "use_mask": True, "bures_iters": 0, "alignment": 0.1}
+MASK = {"p": 1.0, "noise_sigma": 1.0, "temperature": 0.7, "threshold": 0.0, "use_mask": True}
+CONFINED = {"goal": 0.5, "each": True, "ridge": 0.5, "retain_scale": 1.0, **MASK, "bures_iters": 0, "alignment": 0.1}
 
 
 def test_ridge_gradient_vanishes() -> None:
@@ -39,7 +40,6 @@ def test_large_ridge_returns_the_original() -> None:
     s, w0 = statistics(), weight()
     for solver in (
         uce_solver(s, **{**RIDGE, "ridge": 1e9}),
-        confined_solver(s, **{**CONFINED, "ridge": 1e9}),
         paper_solver(s, ridge=1e9, erase_scale=1.0, noise_sigma=0.01, geodesic_time=0.0, **PARTS),
     ):
         assert torch.allclose(solver(w0).weight, w0, rtol=1e-6, atol=1e-6)
@@ -58,11 +58,11 @@ def test_confined_equals_the_row_oracle(m: int, d: int, retained: int, anchors: 
     gate = torch.tensor([0.0, 0.3, 1.0, 0.7], dtype=torch.float64)
     base = 0.5 * torch.eye(d, dtype=torch.float64) + s.kept_gram
     basis = generalised_eigh(s.gram, base)
-    fast = solve_confined(w0, gate, basis, (s.cross - s.gram) @ basis[1], 2.0)
+    fast = solve_confined(w0, gate, basis, (s.cross - s.gram) @ basis[1])
     contexts = s.contexts.targets.double()
-    replace = s.contexts.anchors.double()[s.contexts.anchor_of]
+    anchored = s.contexts.anchors.double()[s.contexts.anchor_of]
     kept = s.kept.double().flatten(0, 1)
-    slow = confined_one_by_one(w0, gate, contexts.flatten(0, 1), replace.flatten(0, 1), kept, 0.5, 2.0, 1.0)
+    slow = confined_one_by_one(w0, gate, contexts.flatten(0, 1), anchored.flatten(0, 1), kept, 0.5, 1.0, 1.0)
     assert torch.allclose(fast, slow, atol=1e-10, rtol=1e-10)
     assert (fast[0] == w0[0]).all()
 
@@ -115,11 +115,11 @@ def test_paper_gate_saturates_and_median_gate_does_not() -> None:
 def test_masked_cross_equals_the_double_sum(anchors: int, share: int) -> None:
     s, w0 = statistics(anchors=anchors, share=share), weight()
     masks = torch.rand(5, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    contexts, replace = s.contexts.targets.double(), s.contexts.anchors.double()[s.contexts.anchor_of]
+    contexts, anchored = s.contexts.targets.double(), s.contexts.anchors.double()[s.contexts.anchor_of]
     each = masks.repeat_interleave(share, 0)
-    assert torch.allclose(masked_cross(w0, s, masks), masked_cross_by_sum(w0, each, contexts, replace))
+    assert torch.allclose(masked_cross(w0, s, masks), masked_cross_by_sum(w0, each, contexts, anchored))
     ones = torch.ones_like(each)
-    assert torch.allclose(masked_cross(w0, s, None), masked_cross_by_sum(w0, ones, contexts, replace))
+    assert torch.allclose(masked_cross(w0, s, None), masked_cross_by_sum(w0, ones, contexts, anchored))
 
 
 def test_confined_rows_without_a_gate_are_untouched() -> None:
@@ -128,6 +128,26 @@ def test_confined_rows_without_a_gate_are_untouched() -> None:
     solution = confined_solver(s, **{**CONFINED, "p": 2000.0, "bures_iters": 1})(w0)
     same = (solution.weight == w0).all(1)
     assert 0 < int(same.sum()) < 40
+
+
+def test_confined_threshold_closes_rows_and_changes_no_other() -> None:
+    s, w0 = statistics(), weight(40)
+    whole = confined_solver(s, **CONFINED)(w0)
+    part = confined_solver(s, **CONFINED | {"threshold": 0.5})(w0)
+    closed = (part.weight == w0).all(1)
+    assert 0 < int(closed.sum()) < 40
+    assert torch.equal(part.weight[~closed], whole.weight[~closed])
+
+
+def test_confined_knows_only_the_ratio_of_ridge_and_retain_scale() -> None:
+    s, w0 = statistics(), weight()
+    settings_ = CONFINED | {"ridge": 5.0, "retain_scale": 10.0}
+    assert torch.allclose(confined_solver(s, **settings_)(w0).weight, confined_solver(s, **CONFINED)(w0).weight)
+
+
+def test_a_goal_close_to_one_returns_the_original() -> None:
+    s, w0 = statistics(), weight()
+    assert torch.allclose(confined_solver(s, **CONFINED | {"goal": 1 - 1e-9})(w0).weight, w0, atol=1e-6)
 
 
 def test_matched_neutrals_are_the_nearest_kept_concepts() -> None:
@@ -169,5 +189,4 @@ def test_solutions_turn_with_text_space_and_change_nothing_without_pressure() ->
         straight, rotated = solver(s, **settings_)(w0).weight, solver(turned(s, q), **settings_)(w0 @ q).weight
         assert torch.allclose(rotated, straight @ q, atol=1e-5)
         assert not torch.allclose(rotated, straight, atol=1e-2)
-    for solver, settings_ in cases[:2]:
-        assert torch.allclose(solver(s, **settings_ | {"erase_scale": 0.0})(w0).weight, w0, atol=1e-12)
+    assert torch.allclose(uce_solver(s, **RIDGE | {"erase_scale": 0.0})(w0).weight, w0, atol=1e-12)

@@ -194,7 +194,7 @@ def solve(
             f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"
         )
     originals = read_projections(unet_of(pipe), chosen.kinds)
-    if not torch.isfinite(statistics.gram).all():
+    if not torch.isfinite(statistics.contexts.targets).all():
         raise ValueError("the text encoder returns NaN or infinity; load an intact model")
     solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
     edited: dict[str, Tensor] = {}

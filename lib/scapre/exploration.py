@@ -152,7 +152,8 @@ def gate_of(
     sigma, targets = settings.get("noise_sigma", 0.0), statistics.targets
     if method == "scapre":
         neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
-        return confined_gate(weight, targets, neutrals, sigma, settings["p"])
+        mask = {name: settings[name] for name in ("noise_sigma", "p", "temperature", "threshold")}
+        return confined_gate(weight, targets, neutrals, **mask)
     if method == "scapre-paper":
         return relative_gate(target_information(weight, statistics, sigma))
     if method in ("scapre-scale", "scapre-basic"):

@@ -87,21 +87,22 @@ def gaussian_information(positive: Tensor, negative: Tensor, spread: Tensor) -> 
     return (torch.special.xlogy(right, right) + torch.special.xlogy(wrong, wrong) + math.log(2)).clamp_(min=0)
 
 
-def soft_mask(information: Tensor, power: float) -> Tensor:
+def soft_mask(information: Tensor, power: float, temperature: float = MASK_TEMPERATURE) -> Tensor:
     """Turn information into a relevance of rows (released step 2).
 
-        m = sigmoid(standardised I / 0.7)^p
+        m = sigmoid(standardised I / T)^p
 
     Args:
         information: I, ``(concepts, d_out)``; standardised over rows (unbiased).
         power: p.
+        temperature: T > 0.
 
     Returns:
         m, ``(concepts, d_out)`` in [0, 1].
     """
     centre, spread = information.mean(1, keepdim=True), information.std(1, keepdim=True)
     standard = (information - centre) / (spread + 1e-8)  # 1e-8: the released constant
-    return torch.sigmoid(standard / MASK_TEMPERATURE) ** power
+    return torch.sigmoid(standard / temperature) ** power
 
 
 def relative_gate(information: Tensor) -> Tensor:

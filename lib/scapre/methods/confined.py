@@ -8,6 +8,7 @@ from torch import Tensor
 from scapre.bures import row_step
 from scapre.information import gaussian_information, soft_mask
 from scapre.linalg import generalised_eigh, nearest
+from scapre.methods.equal import equal_weights
 from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import CHUNK, ConceptStatistics
 
@@ -26,87 +27,112 @@ def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
     return retained[nearest(targets, retained)] if len(retained) else null.expand_as(targets)
 
 
-def confined_gate(weight: Tensor, targets: Tensor, neutrals: Tensor, noise_sigma: float, power: float) -> Tensor:
-    """m_i = max_k of the soft mask of exact Gaussian information.
+def confined_gate(
+    weight: Tensor,
+    targets: Tensor,
+    neutrals: Tensor,
+    *,
+    noise_sigma: float,
+    p: float,
+    temperature: float,
+    threshold: float,
+) -> Tensor:
+    """m_i = max_k of the soft mask of exact Gaussian information; 0 below the threshold.
 
     Args:
         weight: W₀, ``(d_out, d)``.
         targets: C, ``(m, d)``.
         neutrals: the y = 0 input of each target, ``(m, d)``.
         noise_sigma: σ, as a fraction of the root mean square norm of the targets per dimension.
-        power: p; 0 opens every row.
+        p: power of the soft mask; 0 opens every row.
+        temperature: of the soft mask's sigmoid, in standard deviations of the information over rows.
+        threshold: rows whose m is smaller stay untouched; 0 leaves none out.
 
     Returns:
-        m, ``(d_out,)`` in [0, 1].
+        m, ``(d_out,)``, 0 or in [threshold, 1].
     """
     sigma = noise_sigma * targets.square().mean().sqrt()
     spread = (sigma * weight.norm(dim=1)).clamp(min=torch.finfo(weight.dtype).tiny)
     gate = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
     for concept, neutral in zip(targets.split(CHUNK), neutrals.split(CHUNK), strict=True):
         information = gaussian_information(concept @ weight.T, neutral @ weight.T, spread)
-        gate = torch.maximum(gate, soft_mask(information, power).amax(0))
-    return gate
+        gate = torch.maximum(gate, soft_mask(information, p, temperature).amax(0))
+    return torch.where(gate >= threshold, gate, 0)
 
 
-def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor, scale: float) -> Tensor:
+def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor) -> Tensor:
     """Solve every row of the confined objective with one shared eigenbasis.
 
-        min_w λ‖w − w₀‖² + ρ Σ_r ((w − w₀)·r)² + η m_i Σ_t (w·c_t − w₀·ñ_t)²
+        min_w λ‖w − w₀‖² + ρ Σ_r ((w − w₀)·r)² + m_i Σ_t η_t (w·c_t − w₀·ñ_t)²
 
     For B = λI + ρRᵀR and SV = BV diag(θ), VᵀBV = I, the change is
-    δ_i = V diag(η m_i / (1 + η m_i θ)) Vᵀ (X − S)ᵀ w₀_i, X = Σ ñ cᵀ; m_i = 0 gives δ_i = 0.
+    δ_i = V diag(m_i / (1 + m_i θ)) Vᵀ (X − S)ᵀ w₀_i, S = Σ η ccᵀ, X = Σ η ñcᵀ; m_i = 0 gives δ_i = 0.
 
     Args:
         weight: W₀, ``(d_out, d)``.
         gate: m, ``(d_out,)``, ≥ 0.
         basis: θ ``(d,)`` and V ``(d, d)``.
         pull: (X − S) V, ``(d, d)``.
-        scale: η.
     """
     values, vectors = basis
-    strength = scale * gate[:, None]
+    strength = gate[:, None]
     return weight + (weight @ pull * (strength / (1 + strength * values))) @ vectors.T
 
 
 def confined_solver(
     statistics: ConceptStatistics,
     *,
+    goal: float,
+    each: bool,
     ridge: float,
-    erase_scale: float,
     retain_scale: float,
     p: float,
     noise_sigma: float,
+    temperature: float,
+    threshold: float,
     use_mask: bool,
     bures_iters: int,
     alignment: float,
 ) -> Solver:
     """Erase in gated rows only, keep retained contexts, align lengths and directions.
 
-    Rows whose gate is exactly zero stay bit-identical.
+    Rows whose gate is exactly zero stay bit-identical. The targets' weights η are those of
+    ``equal_weights``: judged at the last content token alone, the goal is a cautious one, since
+    the later positions of a prompt are erased with it. Only the ratio λ/ρ matters: both scale η.
 
     Args:
+        goal: γ in (0, 1), the share of its own answer that every target may keep.
+        each: False weights all targets alike.
         ridge: λ > 0.
-        erase_scale: η.
         retain_scale: ρ on the retained contexts.
         p: power of the soft mask.
         noise_sigma: σ relative to the size of the target features.
+        temperature: of the soft mask.
+        threshold: rows with a smaller gate are closed.
         use_mask: False opens every row.
         bures_iters: repetitions of the row step; 0 leaves it out.
         alignment: μ of the row step.
     """
-    eye = torch.eye(statistics.width, dtype=torch.float64, device=statistics.targets.device)
-    base = ridge * eye + retain_scale * statistics.kept_gram
-    basis = generalised_eigh(statistics.gram, base)
-    pull = (statistics.cross - statistics.gram) @ basis[1]
     targets = statistics.targets
+    eye = torch.eye(statistics.width, dtype=torch.float64, device=targets.device)
+    base = ridge * eye + retain_scale * statistics.kept_gram
+    eta, left = equal_weights(targets, targets - statistics.anchors, base, goal, each=each)
+    gram, cross = statistics.moments(eta)
+    basis = generalised_eigh(gram, base)
+    pull = (cross - gram) @ basis[1]
     neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
-    facts = {"condition": condition_number(base + erase_scale * statistics.gram), "alignment": alignment}
+    mask = {"noise_sigma": noise_sigma, "p": p, "temperature": temperature, "threshold": threshold}
+    facts = {
+        "condition": condition_number(base + gram),
+        "alignment": alignment,
+        "left": float(left.max()),
+    }
 
     def solve(original: Tensor) -> Solution:
         gate = torch.ones(len(original), dtype=original.dtype, device=original.device)
         if use_mask:
-            gate = confined_gate(original, targets, neutrals, noise_sigma, p)
-        weight = solve_confined(original, gate, basis, pull, erase_scale)
+            gate = confined_gate(original, targets, neutrals, **mask)
+        weight = solve_confined(original, gate, basis, pull)
         weight = row_step(weight, original, ridge, alignment, bures_iters)
         weight = torch.where(gate[:, None] > 0, weight, original)
         return Solution(weight, facts | {"open": float((gate > 0.5).double().mean())})

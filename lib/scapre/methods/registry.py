@@ -58,6 +58,7 @@ _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
 _POSITIVE = {
     "ridge": "it keeps the solution unique",
     "gamma": "it keeps the derived embedding finite",
+    "temperature": "it divides the standardised information",
     "tau": "at zero no direction is free of kept concepts",
     "alpha": "it weighs the directions to remove",
 }
@@ -66,18 +67,21 @@ METHODS: dict[str, Method] = {
         "ours: confined to the rows that know the concepts, exact information, optional retained concepts",
         {
             # chosen on the validation concepts: notebook 05
-            "ridge": 80.0,
-            "erase_scale": 1.0,
+            "goal": 0.7,
+            "each": True,
+            "ridge": 20.0,
             "retain_scale": 0.05,
             "p": 1.0,
             "noise_sigma": 1.0,
+            "temperature": 0.7,
+            "threshold": 0.0,
             "use_mask": True,
             "bures_iters": 1,
             "alignment": 0.1,
         },
         confined_solver,
-        "ridge",
-        (1.0, 5.0, 20.0, 80.0, 320.0, 1280.0),
+        "goal",
+        (0.3, 0.5, 0.6, 0.7, 0.8, 0.9),
         matches=True,
     ),
     "scapre-paper": Method(
@@ -187,6 +191,8 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     for key, why in _POSITIVE.items():
         if key in values and not values[key] > 0:
             raise ValueError(f"{key} must be positive, got {values[key]}: {why}")
+    if not 0 < values.get("goal", 0.5) < 1:
+        raise ValueError(f"goal must lie between 0 and 1, got {values['goal']}: it is the share a target may keep")
     for key, default in known.items():
         counts = isinstance(default, int) and not isinstance(default, bool)
         if counts and not (isinstance(values[key], int) and values[key] >= 0):
