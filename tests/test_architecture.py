@@ -26,7 +26,7 @@ RANKS = (
         "figures",
     ),
     ("statistics", "patch", "pictures", "workbook", "runner"),
-    ("methods.solution", "methods.equal", "evaluation", "conflict", "generation", "card", "guard", "memory"),
+    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard", "memory"),
     ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
     ("methods.rece", "methods.mace"),
     ("methods.registry",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,7 +22,7 @@ from toys import statistics, weight
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
 PARTS = {"spectral_gate": True, "use_mask": True}
 MASK = {"p": 1.0, "noise_sigma": 1.0, "temperature": 0.7, "threshold": 0.0, "use_mask": True}
-CONFINED = {"goal": 0.5, "each": True, "ridge": 0.5, "retain_scale": 1.0, **MASK, "bures_iters": 0, "alignment": 0.1}
+CONFINED = {"residual": 0.5, "ridge": 0.5, "retain_scale": 1.0, **MASK, "bures_iters": 0, "alignment": 0.1}
 
 
 def test_ridge_gradient_vanishes() -> None:
@@ -58,11 +60,11 @@ def test_confined_equals_the_row_oracle(m: int, d: int, retained: int, anchors: 
     gate = torch.tensor([0.0, 0.3, 1.0, 0.7], dtype=torch.float64)
     base = 0.5 * torch.eye(d, dtype=torch.float64) + s.kept_gram
     basis = generalised_eigh(s.gram, base)
-    fast = solve_confined(w0, gate, basis, (s.cross - s.gram) @ basis[1])
+    fast = solve_confined(w0, gate, basis, (s.cross - s.gram) @ basis[1], 2.0)
     contexts = s.contexts.targets.double()
     anchored = s.contexts.anchors.double()[s.contexts.anchor_of]
     kept = s.kept.double().flatten(0, 1)
-    slow = confined_one_by_one(w0, gate, contexts.flatten(0, 1), anchored.flatten(0, 1), kept, 0.5, 1.0, 1.0)
+    slow = confined_one_by_one(w0, gate, contexts.flatten(0, 1), anchored.flatten(0, 1), kept, 0.5, 2.0, 1.0)
     assert torch.allclose(fast, slow, atol=1e-10, rtol=1e-10)
     assert (fast[0] == w0[0]).all()
 
@@ -145,9 +147,30 @@ def test_confined_knows_only_the_ratio_of_ridge_and_retain_scale() -> None:
     assert torch.allclose(confined_solver(s, **settings_)(w0).weight, confined_solver(s, **CONFINED)(w0).weight)
 
 
-def test_a_goal_close_to_one_returns_the_original() -> None:
+@pytest.mark.parametrize("wanted", [0.05, 0.3, 0.9])
+@pytest.mark.parametrize("m", [1, 5])
+def test_confined_leaves_the_residual_it_is_asked_for(m: int, wanted: float) -> None:
+    s = statistics(m, length=2)  # fewer contexts than dimensions: any residual can be had
+    open_ = CONFINED | {"use_mask": False, "residual": wanted}
+    identity = torch.eye(12, dtype=torch.float64)  # answers are the features themselves: the metric of text space
+    solution = confined_solver(s, **open_)(identity)
+    assert diagnose(identity, solution, s)["residual"] == pytest.approx(wanted, rel=1e-6)
+    assert solution.facts["left"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_confined_says_when_targets_contradict_each_other() -> None:
+    s = statistics(2, anchors=2, retained=0)
+    same = replace(
+        s,
+        targets=s.targets[:1].expand(2, -1),
+        contexts=Contexts(s.contexts.targets[:1].repeat(2, 1, 1), s.contexts.anchors, s.contexts.anchor_of),
+    )
+    assert confined_solver(same, **CONFINED | {"residual": 0.01})(weight()).facts["left"] > 0.3
+
+
+def test_a_residual_close_to_one_returns_the_original() -> None:
     s, w0 = statistics(), weight()
-    assert torch.allclose(confined_solver(s, **CONFINED | {"goal": 1 - 1e-9})(w0).weight, w0, atol=1e-6)
+    assert torch.allclose(confined_solver(s, **CONFINED | {"residual": 1 - 1e-6})(w0).weight, w0, atol=1e-3)
 
 
 def test_matched_neutrals_are_the_nearest_kept_concepts() -> None:

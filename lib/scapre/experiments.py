@@ -12,13 +12,14 @@ import pandas as pd
 
 from scapre.concepts import read_concepts
 from scapre.emoji import STYLES
-from scapre.evaluation import plan, plan_sides, thin
+from scapre.evaluation import PROMPT, plan, plan_sides, thin
 from scapre.paths import data_folder
 from scapre.sweep import UNEDITED, Case
 
 #: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
 PUBLISHED, VALIDATED = "published", "validated"
 GALLERY_STYLE = "fluent"
+EXAMPLES = 5  # objects a style is shown behind when it is erased
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
 
 
@@ -157,28 +158,33 @@ def style_cases(
 ) -> list[Case]:
     """Erase one to all but one styles; objects must stay in every style.
 
-    A style is named as it stands in captions; to keep are the other styles and every object, bare and in a sentence.
+    A style is named as it stands in captions, alone and behind ``EXAMPLES`` objects that are never drawn;
+    to keep are the other styles, said alike, and every object, bare and in a sentence. Replaced by a blank.
     """
-    names, cases = vocabulary()[0], []
+    (names, validation), cases = vocabulary(), []
     objects = [phrase for name in read_concepts("emoji")["name"] for phrase in (name, f"a picture of a {name}")]
     for order, n in product(orders, counts):
-        mixed = np.random.default_rng(order).permutation(list(STYLES)).tolist()
-        shown = np.random.default_rng(order).permutation(names)[:40].tolist()
+        chance = np.random.default_rng
+        mixed = chance(order).permutation(list(STYLES)).tolist()
+        shown = chance(order).permutation(names)[:40].tolist()
+        examples = chance(order).permutation(validation)[:EXAMPLES].tolist()
         sides = {"unlearn": mixed[:n], "preserve": mixed[n:]}
         pictures = pd.concat(
             [thin(plan(shown, styles, [order]), limit).assign(side=side) for side, styles in sides.items()],
             ignore_index=True,
         )
-        targets, kept = _style_phrases(mixed[:n]), [*_style_phrases(mixed[n:]), *objects]
+        targets, kept = _style_phrases(mixed[:n], examples), [*_style_phrases(mixed[n:], examples), *objects]
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
-            settings, options = operating_point(method, point), {"templates": "name"}
+            settings, options = operating_point(method, point), {"templates": "name", "anchors": " "}
             cases.append(Case(method, targets, pictures, kept, settings, options, labels))
     return cases
 
 
-def _style_phrases(styles: Iterable[str]) -> list[str]:
-    return [form.format(s) for s in styles for form in ("{} style", "a picture in {} style", "in {} style")]
+def _style_phrases(styles: Iterable[str], examples: Sequence[str]) -> list[str]:
+    forms = ("{} style", "a picture in {} style", "in {} style")
+    alone = [form.format(s) for s in styles for form in forms]
+    return alone + [PROMPT.format(concept=o, style=s) for s in styles for o in examples]
 
 
 def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED) -> list[Case]:
@@ -191,7 +197,7 @@ def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, po
     for run in runs:
         others = np.random.default_rng(run).permutation([n for n in names if n not in targets])[:20].tolist()
         parts = [plan_sides({"unlearn": targets, "preserve": others}, list(STYLES), [run], limit)]
-        for side, form in (("synonym", "a picture of a {concept} in {style} style"), ("indirect", INDIRECT)):
+        for side, form in (("synonym", PROMPT), ("indirect", INDIRECT)):
             spoken = plan([other for _, other in synonyms], list(STYLES), [run], form)
             spoken["concept"] = spoken["concept"].map({other: name for name, other in synonyms})
             parts.append(thin(spoken, limit).assign(side=f"unlearn_{side}"))

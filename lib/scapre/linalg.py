@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+#: cosine of features above which one concept cannot stand in for another; chosen on the validation concepts
+NEARLY_SAME = 0.75
+
 
 def orthonormal_basis(rows: Tensor) -> Tensor:
     """Span the rows of a matrix by orthonormal columns.
@@ -82,14 +85,20 @@ def generalised_eigh(matrix: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def nearest(rows: Tensor, others: Tensor) -> Tensor:
-    """Find the most similar other of each row by the cosine about the others' mean.
+    """Find the most similar other of each row that is not nearly the same.
+
+    Similar by the cosine about the others' mean: what all of them share tells none apart. Others whose
+    plain cosine with the row exceeds ``NEARLY_SAME`` are passed over where any is left: answering
+    "tiger" like a concept that is nearly "tiger" changes nothing one could see.
 
     Args:
         rows: ``(m, d)``.
-        others: ``(r, d)``, r ≥ 1; what all of them share tells none apart and is taken out.
+        others: ``(r, d)``, r ≥ 1.
 
     Returns:
         ``(m,)`` places in ``others``.
     """
     mean, unit = others.mean(0), torch.nn.functional.normalize
-    return (unit(rows - mean, dim=1) @ unit(others - mean, dim=1).T).argmax(1)
+    similar = unit(rows - mean, dim=1) @ unit(others - mean, dim=1).T
+    same = unit(rows, dim=1) @ unit(others, dim=1).T > NEARLY_SAME
+    return torch.where(same, similar - 4, similar).argmax(1)

@@ -66,26 +66,13 @@ class ConceptStatistics:
     @cached_property
     def cross(self) -> Tensor:
         """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
-        return self._cross(torch.ones_like(self.targets[:, 0]))
-
-    def moments(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """S = Σ η ccᵀ and X = Σ η ñcᵀ with a weight for each target.
-
-        Args:
-            weights: η, ``(m,)``, ≥ 0; shared by all sentences and positions of a target.
-        """
-        return second_moment(self.contexts.targets, weights.repeat_interleave(self.share)), self._cross(weights)
-
-    def _cross(self, weights: Tensor) -> Tensor:
         pairs = self.contexts
         total = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.targets.device)
-        parts = (pairs.targets, pairs.anchor_of, weights.repeat_interleave(self.share))
-        for chunk, owner, weight in zip(*(part.split(CHUNK) for part in parts), strict=True):
+        for chunk, owner in zip(pairs.targets.split(CHUNK), pairs.anchor_of.split(CHUNK), strict=True):
             # Targets of one replacement share it, so their contexts are added up before the product.
             kinds, place = owner.unique(return_inverse=True)
             shape = (len(kinds), *chunk.shape[1:])
-            heavy = chunk.double() * weight[:, None, None]
-            sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, heavy)
+            sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, chunk.double())
             total += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
         return total
 
@@ -107,18 +94,11 @@ def matched(statistics: ConceptStatistics) -> ConceptStatistics:
     return replace(statistics, anchors=statistics.retained[owner], contexts=contexts)
 
 
-def second_moment(contexts: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Sum the outer products of all rows of ``(m, L, d)`` in float64, chunk by chunk.
-
-    Args:
-        weights: ``(m,)``, ≥ 0; None: all one.
-    """
+def second_moment(contexts: Tensor) -> Tensor:
+    """Sum the outer products of all rows of ``(m, L, d)`` in float64, chunk by chunk."""
     d = contexts.shape[-1]
     total = torch.zeros(d, d, dtype=torch.float64, device=contexts.device)
-    for place in range(0, len(contexts), CHUNK):
-        chunk = contexts[place : place + CHUNK].double()
-        if weights is not None:
-            chunk = chunk * weights[place : place + CHUNK].sqrt()[:, None, None]
-        rows = chunk.reshape(-1, d)
+    for chunk in contexts.split(CHUNK):
+        rows = chunk.reshape(-1, d).double()
         total += rows.T @ rows
     return total

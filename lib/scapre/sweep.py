@@ -26,6 +26,7 @@ from scapre.embeddings import remember_prompts
 from scapre.emoji import decode, encode_png
 from scapre.evaluation import assess, draw, trial
 from scapre.judges import Judges, load_judges
+from scapre.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
 from scapre.patch import Patch
 from scapre.paths import data_folder, judge_folder, model_folder
@@ -79,7 +80,7 @@ class Case:
             settings = complete(self.method, self.settings)
             edit += [settings, list(self.targets), list(self.retained), self.options]
             if find_method(self.method).matches and self.retained and "anchors" not in self.options:
-                edit.append("matched anchors")
+                edit.append(f"matched anchors, cosine up to {NEARLY_SAME}")
         about = [model_digest(), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -8,9 +8,11 @@ from torch import Tensor
 from scapre.bures import row_step
 from scapre.information import gaussian_information, soft_mask
 from scapre.linalg import generalised_eigh, nearest
-from scapre.methods.equal import equal_weights
 from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import CHUNK, ConceptStatistics
+
+LIMIT = 6.0  # η lies within 10^±LIMIT of 1 / largest θ; a lone target wants η = (1 / residual − 1) / θ
+BISECTIONS = 40
 
 
 def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
@@ -60,30 +62,70 @@ def confined_gate(
     return torch.where(gate >= threshold, gate, 0)
 
 
-def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor) -> Tensor:
+def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], pull: Tensor, scale: float) -> Tensor:
     """Solve every row of the confined objective with one shared eigenbasis.
 
-        min_w λ‖w − w₀‖² + ρ Σ_r ((w − w₀)·r)² + m_i Σ_t η_t (w·c_t − w₀·ñ_t)²
+        min_w λ‖w − w₀‖² + ρ Σ_r ((w − w₀)·r)² + η m_i Σ_t (w·c_t − w₀·ñ_t)²
 
     For B = λI + ρRᵀR and SV = BV diag(θ), VᵀBV = I, the change is
-    δ_i = V diag(m_i / (1 + m_i θ)) Vᵀ (X − S)ᵀ w₀_i, S = Σ η ccᵀ, X = Σ η ñcᵀ; m_i = 0 gives δ_i = 0.
+    δ_i = V diag(η m_i / (1 + η m_i θ)) Vᵀ (X − S)ᵀ w₀_i, X = Σ ñ cᵀ; m_i = 0 gives δ_i = 0.
 
     Args:
         weight: W₀, ``(d_out, d)``.
         gate: m, ``(d_out,)``, ≥ 0.
         basis: θ ``(d,)`` and V ``(d, d)``.
         pull: (X − S) V, ``(d, d)``.
+        scale: η.
     """
     values, vectors = basis
-    strength = gate[:, None]
+    strength = scale * gate[:, None]
     return weight + (weight @ pull * (strength / (1 + strength * values))) @ vectors.T
+
+
+def scale_for(
+    residual: float, basis: tuple[Tensor, Tensor], pull: Tensor, targets: Tensor, changes: Tensor
+) -> tuple[float, float]:
+    """Find the weight η of the targets that leaves a wanted residual where every gate is open.
+
+    The eigenbasis of (S, B) serves every η. With a = CV, P = (X − S)V, E = C − C* and
+    g_k = η / (1 + ηθ_k), the targets' answers miss their anchors' by E + a diag(g) Pᵀ, so
+
+        residual² ‖E‖² = ‖E‖² + 2 g·diag(aᵀEP) + gᵀ (aᵀa ∘ PᵀP) g,
+
+    d² operations for one η. The root is bisected in log η.
+
+    Args:
+        residual: in (0, 1), as ``solution.diagnose`` measures it, in the metric of text space.
+        basis, pull: as in ``solve_confined``.
+        targets: C, ``(m, d)``.
+        changes: E, ``(m, d)``.
+
+    Returns:
+        η, and the residual it leaves: more than wanted where contradicting targets do not allow it.
+    """
+    values, vectors = basis
+    place = targets @ vectors
+    linear = ((place.T @ changes) * pull.T).sum(1)
+    square = (place.T @ place) * (pull.T @ pull)
+    whole = changes.square().sum().clamp(min=torch.finfo(changes.dtype).tiny)
+    most = values.amax().clamp(min=torch.finfo(values.dtype).tiny)
+
+    def left(power: float) -> float:
+        strength = 10.0**power / most
+        share = strength / (1 + strength * values)
+        return float((1 + (2 * share @ linear + share @ square @ share) / whole).clamp(min=0).sqrt())
+
+    low, high = -LIMIT, LIMIT
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if left(middle) > residual else (low, middle)
+    return float(10.0**high / most), left(high)
 
 
 def confined_solver(
     statistics: ConceptStatistics,
     *,
-    goal: float,
-    each: bool,
+    residual: float,
     ridge: float,
     retain_scale: float,
     p: float,
@@ -96,13 +138,11 @@ def confined_solver(
 ) -> Solver:
     """Erase in gated rows only, keep retained contexts, align lengths and directions.
 
-    Rows whose gate is exactly zero stay bit-identical. The targets' weights η are those of
-    ``equal_weights``: judged at the last content token alone, the goal is a cautious one, since
-    the later positions of a prompt are erased with it. Only the ratio λ/ρ matters: both scale η.
+    Rows whose gate is exactly zero stay bit-identical. The weight η of the targets follows from the
+    residual, so one setting serves one target and a hundred; only the ratio λ/ρ matters beside it.
 
     Args:
-        goal: γ in (0, 1), the share of its own answer that every target may keep.
-        each: False weights all targets alike.
+        residual: share of their own answer that the targets may keep, in (0, 1); gates may leave more.
         ridge: λ > 0.
         retain_scale: ρ on the retained contexts.
         p: power of the soft mask.
@@ -116,23 +156,19 @@ def confined_solver(
     targets = statistics.targets
     eye = torch.eye(statistics.width, dtype=torch.float64, device=targets.device)
     base = ridge * eye + retain_scale * statistics.kept_gram
-    eta, left = equal_weights(targets, targets - statistics.anchors, base, goal, each=each)
-    gram, cross = statistics.moments(eta)
-    basis = generalised_eigh(gram, base)
-    pull = (cross - gram) @ basis[1]
+    basis = generalised_eigh(statistics.gram, base)
+    pull = (statistics.cross - statistics.gram) @ basis[1]
+    scale, left = scale_for(residual, basis, pull, targets, targets - statistics.anchors)
     neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
     mask = {"noise_sigma": noise_sigma, "p": p, "temperature": temperature, "threshold": threshold}
-    facts = {
-        "condition": condition_number(base + gram),
-        "alignment": alignment,
-        "left": float(left.max()),
-    }
+    condition = condition_number(base + scale * statistics.gram)
+    facts = {"condition": condition, "alignment": alignment, "scale": scale, "left": left}
 
     def solve(original: Tensor) -> Solution:
         gate = torch.ones(len(original), dtype=original.dtype, device=original.device)
         if use_mask:
             gate = confined_gate(original, targets, neutrals, **mask)
-        weight = solve_confined(original, gate, basis, pull)
+        weight = solve_confined(original, gate, basis, pull, scale)
         weight = row_step(weight, original, ridge, alignment, bures_iters)
         weight = torch.where(gate[:, None] > 0, weight, original)
         return Solution(weight, facts | {"open": float((gate > 0.5).double().mean())})

@@ -67,8 +67,7 @@ METHODS: dict[str, Method] = {
         "ours: confined to the rows that know the concepts, exact information, optional retained concepts",
         {
             # chosen on the validation concepts: notebook 05
-            "goal": 0.7,
-            "each": True,
+            "residual": 0.25,
             "ridge": 20.0,
             "retain_scale": 0.05,
             "p": 1.0,
@@ -80,8 +79,8 @@ METHODS: dict[str, Method] = {
             "alignment": 0.1,
         },
         confined_solver,
-        "goal",
-        (0.3, 0.5, 0.6, 0.7, 0.8, 0.9),
+        "residual",
+        (0.1, 0.2, 0.25, 0.3, 0.35, 0.5),
         matches=True,
     ),
     "scapre-paper": Method(
@@ -191,8 +190,8 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     for key, why in _POSITIVE.items():
         if key in values and not values[key] > 0:
             raise ValueError(f"{key} must be positive, got {values[key]}: {why}")
-    if not 0 < values.get("goal", 0.5) < 1:
-        raise ValueError(f"goal must lie between 0 and 1, got {values['goal']}: it is the share a target may keep")
+    if not 0 < values.get("residual", 0.5) < 1:
+        raise ValueError(f"residual must lie between 0 and 1, got {values['residual']}: the share targets may keep")
     for key, default in known.items():
         counts = isinstance(default, int) and not isinstance(default, bool)
         if counts and not (isinstance(values[key], int) and values[key] >= 0):
