@@ -39,6 +39,7 @@ def test_contradictory_lists(targets: list[str], retained: list[str], words: str
         ({"lamb": 0.5}, "no setting lamb; it knows ridge"),
         ({"templates": "poems"}, "unknown templates"),
         ({"ridge": 0.0}, "ridge must be positive"),
+        ({"temperature": 0.0}, "temperature must be positive"),
         ({"anchors": ["a", "b", "c"]}, "3 anchors for 2 targets"),
     ],
 )

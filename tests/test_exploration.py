@@ -110,7 +110,7 @@ def test_results_are_remembered_by_their_choices(stage: tuple[Any, Judges]) -> N
 
 
 def test_controls_stand_for_the_choices(look: Look) -> None:
-    first = replace(CHOICES, settings=(("noise_sigma", 0.1), ("p", 2.0), ("ridge", 5.0)))
+    first = replace(CHOICES, settings=(("noise_sigma", 0.1), ("p", 2.0), ("erase_scale", 10.0), ("ridge", 5.0)))
     panel = Explorer(look, NAMES, first)
     assert bytes(panel.views["pictures"].value).startswith(b"\x89PNG")
     assert look.asked == [panel.choices] == [first]
@@ -118,9 +118,9 @@ def test_controls_stand_for_the_choices(look: Look) -> None:
     assert look.asked[-1] == replace(first, strength=0.5)
     panel.controls["method"].value = "uce"
     assert panel.controls["p"].disabled
-    assert panel.choices.settings == (("ridge", 0.5),)
+    assert panel.choices.settings == (("erase_scale", 1.0), ("ridge", 0.5))
     panel.controls["method"].value = "scapre-basic"
-    assert panel.choices.settings == (("noise_sigma", 0.01), ("p", 2.0), ("ridge", 0.5))
+    assert panel.choices.settings == (("noise_sigma", 0.01), ("p", 2.0), ("erase_scale", 1.0), ("ridge", 0.5))
 
 
 def test_a_wrong_choice_is_said_and_leaves_the_picture_grey(look: Look) -> None:

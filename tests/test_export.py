@@ -42,7 +42,7 @@ def patch(pipe: Any) -> scapre.Patch:
     return scapre.erase(pipe, ["dog", "lemon"], retained=["cat"], progress=False)
 
 
-@pytest.mark.parametrize(("form", "tolerance"), [("lora", 0.05), ("dora", 1e-6), ("pipeline", 1e-6)])
+@pytest.mark.parametrize(("form", "tolerance"), [("lora", 0.05), ("dora", 1e-5), ("pipeline", 1e-6)])
 def test_stock_diffusers_loads_it(pipe: Any, patch: scapre.Patch, tmp_path: Path, form: str, tolerance: float) -> None:
     folder, out = tmp_path / "shared", tmp_path / "loaded.safetensors"
     table = export(patch, folder, form, pipe=pipe, tolerance=tolerance)

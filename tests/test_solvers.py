@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import confined_one_by_one, masked_cross_by_sum, sylvester_by_kronecker
 from scapre.embeddings import Contexts
-from scapre.linalg import generalised_eigh
+from scapre.linalg import generalised_eigh, nearest
 from scapre.methods.confined import confined_solver, matched_neutrals, solve_confined
 from scapre.methods.paper import overlap_regulariser, paper_solver, solve_sylvester
 from scapre.methods.released import masked_cross, spectral_gate
@@ -22,7 +22,7 @@ from toys import statistics, weight
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
 PARTS = {"spectral_gate": True, "use_mask": True}
 MASK = {"p": 1.0, "noise_sigma": 1.0, "temperature": 0.7, "threshold": 0.0, "use_mask": True}
-CONFINED = {"residual": 0.5, "ridge": 0.5, "retain_scale": 1.0, **MASK, "bures_iters": 0, "alignment": 0.1}
+CONFINED = {**RIDGE, **MASK, "bures_iters": 0, "alignment": 0.1}
 
 
 def test_ridge_gradient_vanishes() -> None:
@@ -42,6 +42,7 @@ def test_large_ridge_returns_the_original() -> None:
     s, w0 = statistics(), weight()
     for solver in (
         uce_solver(s, **{**RIDGE, "ridge": 1e9}),
+        confined_solver(s, **{**CONFINED, "ridge": 1e9}),
         paper_solver(s, ridge=1e9, erase_scale=1.0, noise_sigma=0.01, geodesic_time=0.0, **PARTS),
     ):
         assert torch.allclose(solver(w0).weight, w0, rtol=1e-6, atol=1e-6)
@@ -141,43 +142,31 @@ def test_confined_threshold_closes_rows_and_changes_no_other() -> None:
     assert torch.equal(part.weight[~closed], whole.weight[~closed])
 
 
-def test_confined_knows_only_the_ratio_of_ridge_and_retain_scale() -> None:
+def test_confined_targets_enter_by_their_mean() -> None:
     s, w0 = statistics(), weight()
-    settings_ = CONFINED | {"ridge": 5.0, "retain_scale": 10.0}
-    assert torch.allclose(confined_solver(s, **settings_)(w0).weight, confined_solver(s, **CONFINED)(w0).weight)
-
-
-@pytest.mark.parametrize("wanted", [0.05, 0.3, 0.9])
-@pytest.mark.parametrize("m", [1, 5])
-def test_confined_leaves_the_residual_it_is_asked_for(m: int, wanted: float) -> None:
-    s = statistics(m, length=2)  # fewer contexts than dimensions: any residual can be had
-    open_ = CONFINED | {"use_mask": False, "residual": wanted}
-    identity = torch.eye(12, dtype=torch.float64)  # answers are the features themselves: the metric of text space
-    solution = confined_solver(s, **open_)(identity)
-    assert diagnose(identity, solution, s)["residual"] == pytest.approx(wanted, rel=1e-6)
-    assert solution.facts["left"] == pytest.approx(wanted, rel=1e-6)
-
-
-def test_confined_says_when_targets_contradict_each_other() -> None:
-    s = statistics(2, anchors=2, retained=0)
-    same = replace(
+    pairs = s.contexts
+    twice = replace(
         s,
-        targets=s.targets[:1].expand(2, -1),
-        contexts=Contexts(s.contexts.targets[:1].repeat(2, 1, 1), s.contexts.anchors, s.contexts.anchor_of),
+        targets=s.targets.repeat(2, 1),
+        anchors=s.anchors.repeat(2, 1),
+        contexts=Contexts(pairs.targets.repeat(2, 1, 1), pairs.anchors, pairs.anchor_of.repeat(2)),
     )
-    assert confined_solver(same, **CONFINED | {"residual": 0.01})(weight()).facts["left"] > 0.3
-
-
-def test_a_residual_close_to_one_returns_the_original() -> None:
-    s, w0 = statistics(), weight()
-    assert torch.allclose(confined_solver(s, **CONFINED | {"residual": 1 - 1e-6})(w0).weight, w0, atol=1e-3)
+    assert torch.allclose(confined_solver(twice, **CONFINED)(w0).weight, confined_solver(s, **CONFINED)(w0).weight)
 
 
 def test_matched_neutrals_are_the_nearest_kept_concepts() -> None:
     kept = torch.eye(3, dtype=torch.float64)
-    targets = torch.tensor([[0.9, 0.1, 0.0], [0.0, 0.2, 5.0]], dtype=torch.float64)
+    targets = torch.tensor([[1.0, 0.9, 0.2], [4.0, 1.0, 4.5]], dtype=torch.float64)
     assert (matched_neutrals(targets, kept, kept[0]) == kept[[0, 2]]).all()
     assert (matched_neutrals(targets, kept[:0], kept[1]) == kept[1]).all()
+
+
+def test_nearly_the_same_cannot_stand_in() -> None:
+    kept = torch.eye(3, dtype=torch.float64)
+    row = torch.tensor([[1.0, 0.5, 0.1]], dtype=torch.float64)  # cosine 0.89 with the first
+    assert (nearest(row, kept) == 1).all()
+    assert (nearest(row, kept[:1]) == 0).all()  # nothing else is left
+    assert (nearest(kept[:1] + 1.8, kept) == 0).all()  # cosine 0.74
 
 
 def test_diagnostics_say_what_happened() -> None:
@@ -212,4 +201,5 @@ def test_solutions_turn_with_text_space_and_change_nothing_without_pressure() ->
         straight, rotated = solver(s, **settings_)(w0).weight, solver(turned(s, q), **settings_)(w0 @ q).weight
         assert torch.allclose(rotated, straight @ q, atol=1e-5)
         assert not torch.allclose(rotated, straight, atol=1e-2)
-    assert torch.allclose(uce_solver(s, **RIDGE | {"erase_scale": 0.0})(w0).weight, w0, atol=1e-12)
+    for solver, settings_ in cases[:2]:
+        assert torch.allclose(solver(s, **settings_ | {"erase_scale": 0.0})(w0).weight, w0, atol=1e-12)

@@ -13,6 +13,7 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     weight     W₀  (d_out, d)   one cross-attention to_k or to_v; edited: W
     gate       m   (d_out,)     how much a row knows the targets, in [0, 1]
     ridge λ, alignment μ, erase_scale η, retain_scale ρ
+    residual                    what is left to change: ‖W Cᵀ − W₀ C*ᵀ‖ / ‖W₀ Cᵀ − W₀ C*ᵀ‖
     drift                       ‖W − W₀‖ / ‖W₀‖
 """
 

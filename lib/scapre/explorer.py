@@ -46,6 +46,7 @@ class Explorer(widgets.VBox):
         self._gate = {
             "noise_sigma": widgets.FloatLogSlider(1.0, min=-2, max=1, step=0.1, description="noise σ", **slider),
             "p": widgets.FloatSlider(1.0, min=0, max=8, step=0.5, description="power p", **slider),
+            "erase_scale": widgets.FloatLogSlider(25.0, min=-1, max=3, step=0.1, description="push η", **slider),
             "ridge": widgets.FloatLogSlider(80.0, min=-1, max=4, step=0.1, description="pull λ", **slider),
         }
         self.controls: dict[str, Any] = {

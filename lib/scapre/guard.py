@@ -21,7 +21,7 @@ def warnings(patch: Patch) -> list[str]:
     if table.get("drift", pd.Series([0.0])).mean() > DRIFT_LIMIT:
         found.append(
             f"the weights moved by {table['drift'].mean():.2f} of their norm (limit {DRIFT_LIMIT}); pictures of "
-            "anything may turn to noise: raise ridge, or erase fewer concepts"
+            "anything may turn to noise: lower erase_scale or raise ridge, or erase fewer concepts"
         )
     if "retained_drift" not in table:
         found.append("no concept to keep was named, so nothing says how far others drift; name some with --retain")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 #: cosine of features above which one concept cannot stand in for another; chosen on the validation concepts
-NEARLY_SAME = 0.75
+NEARLY_SAME = 0.85
 
 
 def orthonormal_basis(rows: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def erase(
     \b
     Examples:
       scapre erase --targets "dog, lemon" --retain-file validation --out no-dog.safetensors
-      scapre erase --model path/to/sd15 --targets-file imagenette -s ridge=10 --out edit.safetensors
+      scapre erase --model path/to/sd15 --targets-file imagenette -s erase_scale=10 --out edit.safetensors
       scapre erase --targets dog --retain cat --keep-memory one.safetensors --out one-edit.safetensors
       scapre erase --targets lemon --earlier one.safetensors --out two-edit.safetensors
     """

@@ -11,9 +11,6 @@ from scapre.linalg import generalised_eigh, nearest
 from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.statistics import CHUNK, ConceptStatistics
 
-LIMIT = 6.0  # η lies within 10^±LIMIT of 1 / largest θ; a lone target wants η = (1 / residual − 1) / θ
-BISECTIONS = 40
-
 
 def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
     """Give each target the nearest concept that must stay, else the empty prompt.
@@ -82,51 +79,11 @@ def solve_confined(weight: Tensor, gate: Tensor, basis: tuple[Tensor, Tensor], p
     return weight + (weight @ pull * (strength / (1 + strength * values))) @ vectors.T
 
 
-def scale_for(
-    residual: float, basis: tuple[Tensor, Tensor], pull: Tensor, targets: Tensor, changes: Tensor
-) -> tuple[float, float]:
-    """Find the weight η of the targets that leaves a wanted residual where every gate is open.
-
-    The eigenbasis of (S, B) serves every η. With a = CV, P = (X − S)V, E = C − C* and
-    g_k = η / (1 + ηθ_k), the targets' answers miss their anchors' by E + a diag(g) Pᵀ, so
-
-        residual² ‖E‖² = ‖E‖² + 2 g·diag(aᵀEP) + gᵀ (aᵀa ∘ PᵀP) g,
-
-    d² operations for one η. The root is bisected in log η.
-
-    Args:
-        residual: in (0, 1), as ``solution.diagnose`` measures it, in the metric of text space.
-        basis, pull: as in ``solve_confined``.
-        targets: C, ``(m, d)``.
-        changes: E, ``(m, d)``.
-
-    Returns:
-        η, and the residual it leaves: more than wanted where contradicting targets do not allow it.
-    """
-    values, vectors = basis
-    place = targets @ vectors
-    linear = ((place.T @ changes) * pull.T).sum(1)
-    square = (place.T @ place) * (pull.T @ pull)
-    whole = changes.square().sum().clamp(min=torch.finfo(changes.dtype).tiny)
-    most = values.amax().clamp(min=torch.finfo(values.dtype).tiny)
-
-    def left(power: float) -> float:
-        strength = 10.0**power / most
-        share = strength / (1 + strength * values)
-        return float((1 + (2 * share @ linear + share @ square @ share) / whole).clamp(min=0).sqrt())
-
-    low, high = -LIMIT, LIMIT
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if left(middle) > residual else (low, middle)
-    return float(10.0**high / most), left(high)
-
-
 def confined_solver(
     statistics: ConceptStatistics,
     *,
-    residual: float,
     ridge: float,
+    erase_scale: float,
     retain_scale: float,
     p: float,
     noise_sigma: float,
@@ -138,12 +95,13 @@ def confined_solver(
 ) -> Solver:
     """Erase in gated rows only, keep retained contexts, align lengths and directions.
 
-    Rows whose gate is exactly zero stay bit-identical. The weight η of the targets follows from the
-    residual, so one setting serves one target and a hundred; only the ratio λ/ρ matters beside it.
+    Rows whose gate is exactly zero stay bit-identical. The n targets enter by their mean, η/n each:
+    summed, many targets would pull n times as hard on the directions they share, and a single one
+    too weakly to be forgotten beside what must stay.
 
     Args:
-        residual: share of their own answer that the targets may keep, in (0, 1); gates may leave more.
         ridge: λ > 0.
+        erase_scale: weight of the targets' mean.
         retain_scale: ρ on the retained contexts.
         p: power of the soft mask.
         noise_sigma: σ relative to the size of the target features.
@@ -153,16 +111,15 @@ def confined_solver(
         bures_iters: repetitions of the row step; 0 leaves it out.
         alignment: μ of the row step.
     """
-    targets = statistics.targets
-    eye = torch.eye(statistics.width, dtype=torch.float64, device=targets.device)
+    eye = torch.eye(statistics.width, dtype=torch.float64, device=statistics.targets.device)
     base = ridge * eye + retain_scale * statistics.kept_gram
+    scale = erase_scale / len(statistics.targets)
     basis = generalised_eigh(statistics.gram, base)
     pull = (statistics.cross - statistics.gram) @ basis[1]
-    scale, left = scale_for(residual, basis, pull, targets, targets - statistics.anchors)
+    targets = statistics.targets
     neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
     mask = {"noise_sigma": noise_sigma, "p": p, "temperature": temperature, "threshold": threshold}
-    condition = condition_number(base + scale * statistics.gram)
-    facts = {"condition": condition, "alignment": alignment, "scale": scale, "left": left}
+    facts = {"condition": condition_number(base + scale * statistics.gram), "alignment": alignment}
 
     def solve(original: Tensor) -> Solution:
         gate = torch.ones(len(original), dtype=original.dtype, device=original.device)

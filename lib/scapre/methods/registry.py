@@ -64,11 +64,11 @@ _POSITIVE = {
 }
 METHODS: dict[str, Method] = {
     "scapre": Method(
-        "ours: confined to the rows that know the concepts, exact information, optional retained concepts",
+        "ours: confined to the rows that know the concepts, nearest retained concepts as anchors",
         {
             # chosen on the validation concepts: notebook 05
-            "residual": 0.25,
-            "ridge": 20.0,
+            "ridge": 80.0,
+            "erase_scale": 25.0,
             "retain_scale": 0.05,
             "p": 1.0,
             "noise_sigma": 1.0,
@@ -79,8 +79,8 @@ METHODS: dict[str, Method] = {
             "alignment": 0.1,
         },
         confined_solver,
-        "residual",
-        (0.1, 0.2, 0.25, 0.3, 0.35, 0.5),
+        "erase_scale",
+        (1.0, 4.0, 10.0, 25.0, 60.0, 250.0),
         matches=True,
     ),
     "scapre-paper": Method(
@@ -190,8 +190,6 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     for key, why in _POSITIVE.items():
         if key in values and not values[key] > 0:
             raise ValueError(f"{key} must be positive, got {values[key]}: {why}")
-    if not 0 < values.get("residual", 0.5) < 1:
-        raise ValueError(f"residual must lie between 0 and 1, got {values['residual']}: the share targets may keep")
     for key, default in known.items():
         counts = isinstance(default, int) and not isinstance(default, bool)
         if counts and not (isinstance(values[key], int) and values[key] >= 0):
