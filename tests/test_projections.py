@@ -50,7 +50,11 @@ def test_an_adapter_on_the_projections(pipe: SimpleNamespace) -> None:
 
 def test_an_adapter_elsewhere_is_no_obstacle(pipe: SimpleNamespace) -> None:
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["attn1.to_q"]), pipe.unet)
-    scapre.erase(pipe, ["cat"], progress=False).apply(pipe)
+    patch = scapre.erase(pipe, ["cat"], progress=False)
+    patch.apply(pipe)
+    weights = pipe.unet.state_dict()
+    assert patch.changed
+    assert all(torch.equal(weights[name], edited) for name, edited in patch.changed.items())
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.float8_e4m3fn])

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
 
 from scapre.paths import repository
 from scapre.projections import refusal, unet_of
@@ -41,6 +38,9 @@ def load_pipeline(
         ValueError: a file is damaged, ``dtype`` is not a floating type, or the model denoises with a
             transformer (SD3, FLUX; see ``projections.refusal``).
     """
+    # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
+    from diffusers import DiffusionPipeline
+
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
     place = _local(model)
@@ -74,6 +74,9 @@ def load_pipeline(
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Silence the loaders' bars and notes on optional packages, and nothing after them."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
     levels = [tool.get_verbosity() for tool in (diffusers_logging, transformers_logging)]
     for tool in (diffusers_logging, transformers_logging):
         tool.set_verbosity_error()

@@ -58,13 +58,44 @@ def card_text(
         metrics: columns ``metric, value`` (``scapre score``).
         errors: columns ``projection, rank, error`` of an adapter.
     """
-    about = patch.provenance
-    base = base_model or about["model"]
+    base = base_model or patch.provenance["model"]
+    count = len(patch.provenance["targets"])
+    data = _metadata(base, form, licence, metrics)
+    drift = pd.DataFrame(patch.diagnostics).T
+    shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
+    bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
+    if any(w.shape[1] == SDXL_WIDTH for w in patch.changed.values()):
+        bypasses.append(POOLED)
+    parts = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {base} without {count} concept{'s' if count > 1 else ''}",
+        "Cross-attention `to_k` and `to_v` matrices edited in closed form by scapre; nothing else changed.",
+        f"    {LOADING[form]}",
+        "## What and how",
+        _facts(patch).to_frame("value").to_markdown(),
+        "## How far the weights moved",
+        shown.to_markdown(floatfmt=".4f"),
+        "Relative to the original weights, mean and maximum over matrices; `residual` 0 means that targets answer "
+        "exactly as their anchors.",
+    ]
+    if errors is not None:
+        cost = {"largest rank": errors["rank"].max(), "largest share of an edit lost": f"{errors['error'].max():.1e}"}
+        parts += ["## What this form costs", pd.Series(cost).to_frame("value").to_markdown()]
+    parts += ["## Measured"]
+    parts += ["Nothing was measured on pictures." if metrics is None else metrics.to_markdown(index=False)]
+    parts += ["## Known ways around it", "\n".join(f"- {line}" for line in bypasses)]
+    governed = f"`{licence}`" if licence else "unknown here: look it up before you share this"
+    parts += ["## Licence", f"The base model's licence governs the edited weights: {governed}."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(base: str, form: str, licence: str | None, metrics: pd.DataFrame | None) -> ModelCardData:
+    """What a hub reads of the card."""
     rows = [] if metrics is None else list(zip(metrics["metric"], metrics["value"], strict=True))
     results = [
         EvalResult("text-to-image", "prompts", "prompts of scapre score", m, round(float(v), 4)) for m, v in rows
     ]
-    data = ModelCardData(
+    return ModelCardData(
         license=licence or "other",
         library_name="diffusers",
         pipeline_tag="text-to-image",
@@ -74,8 +105,11 @@ def card_text(
         model_name=f"{base}, edited" if results else None,
         eval_results=results or None,
     )
-    drift = pd.DataFrame(patch.diagnostics).T
-    shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
+
+
+def _facts(patch: Patch) -> pd.Series:
+    """What was erased, how, and with what."""
+    about = patch.provenance
     facts = {
         "targets": ", ".join(about["targets"]),
         "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
@@ -89,27 +123,4 @@ def card_text(
         "SHA-256 of the edit": fingerprint(patch.changed),
         "matrices changed": len(patch.changed),
     }
-    bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
-    if any(w.shape[1] == SDXL_WIDTH for w in patch.changed.values()):
-        bypasses.append(POOLED)
-    parts = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# {base} without {len(about['targets'])} concept{'s' if len(about['targets']) > 1 else ''}",
-        "Cross-attention `to_k` and `to_v` matrices edited in closed form by scapre; nothing else changed.",
-        f"    {LOADING[form]}",
-        "## What and how",
-        pd.Series(facts).to_frame("value").to_markdown(),
-        "## How far the weights moved",
-        shown.to_markdown(floatfmt=".4f"),
-        "Relative to the original weights, mean and maximum over matrices; `residual` 0 means that targets answer "
-        "exactly as their anchors.",
-    ]
-    if errors is not None:
-        facts = {"largest rank": errors["rank"].max(), "largest share of an edit lost": f"{errors['error'].max():.1e}"}
-        parts += ["## What this form costs", pd.Series(facts).to_frame("value").to_markdown()]
-    parts += ["## Measured"]
-    parts += ["Nothing was measured on pictures." if metrics is None else metrics.to_markdown(index=False)]
-    parts += ["## Known ways around it", "\n".join(f"- {line}" for line in bypasses)]
-    governed = f"`{licence}`" if licence else "unknown here: look it up before you share this"
-    parts += ["## Licence", f"The base model's licence governs the edited weights: {governed}."]
-    return "\n\n".join(parts) + "\n"
+    return pd.Series(facts)
