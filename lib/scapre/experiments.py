@@ -13,6 +13,7 @@ import pandas as pd
 from scapre.concepts import read_concepts
 from scapre.emoji import STYLES
 from scapre.evaluation import PROMPT, plan, plan_sides, thin
+from scapre.methods.registry import METHODS
 from scapre.paths import data_folder
 from scapre.sweep import UNEDITED, Case
 
@@ -212,12 +213,15 @@ def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, po
 #: by synonym, in a sentence that no template of an edit has
 INDIRECT = "an artwork in {style} style showing a {concept}"
 _SAID: dict[str, Any] = {"templates": "sentences"}
+#: every target weighs what it does among twenty, instead of η/n
+SUMMED = "− mean over targets"
 #: part switched off → (method, settings, whether concepts to keep are named, options of erase)
 ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, dict[str, Any]]] = {
     "scapre": ("scapre", {}, True, _SAID),
     "− gate": ("scapre", {"use_mask": False}, True, _SAID),
     "− Bures row step": ("scapre", {"bures_iters": 0}, True, _SAID),
     "− matched anchors": ("scapre", {}, True, _SAID | {"anchors": " "}),
+    SUMMED: ("scapre", {}, True, _SAID),
     "− retained term": ("scapre", {"retain_scale": 0.0}, True, _SAID),
     "− retained concepts": ("scapre", {}, False, _SAID),
     "− sentences": ("scapre", {}, True, {"templates": "name"}),
@@ -241,6 +245,7 @@ def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> 
         pictures = plan_sides({"unlearn": mixed[:n], "preserve": mixed[-2 * HELD :]}, list(STYLES), [order], limit)
         for name, (method, settings, keep, options) in ABLATIONS.items():
             kept = [*mixed[n:], *validation] if keep else ()
+            settings = {"erase_scale": n / 20 * METHODS[method].defaults["erase_scale"]} if name == SUMMED else settings
             labels = {"variant": name, "n": n, "order": order}
             cases.append(Case(method, mixed[:n], pictures, kept, settings, options, labels))
     return cases
