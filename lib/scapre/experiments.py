@@ -170,10 +170,8 @@ def style_cases(
         shown = chance(order).permutation(names)[:40].tolist()
         examples = chance(order).permutation(validation)[:EXAMPLES].tolist()
         sides = {"unlearn": mixed[:n], "preserve": mixed[n:]}
-        pictures = pd.concat(
-            [thin(plan(shown, styles, [order]), limit).assign(side=side) for side, styles in sides.items()],
-            ignore_index=True,
-        )
+        drawn = [thin(plan(shown, styles, [order]), limit).assign(side=side) for side, styles in sides.items()]
+        pictures = pd.concat(drawn, ignore_index=True)
         targets, kept = _style_phrases(mixed[:n], examples), [*_style_phrases(mixed[n:], examples), *objects]
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
