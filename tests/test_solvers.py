@@ -142,16 +142,18 @@ def test_confined_threshold_closes_rows_and_changes_no_other() -> None:
     assert torch.equal(part.weight[~closed], whole.weight[~closed])
 
 
-def test_confined_targets_enter_by_their_mean() -> None:
+def test_confined_targets_and_retained_enter_by_their_means() -> None:
     s, w0 = statistics(), weight()
     pairs = s.contexts
-    twice = replace(
-        s,
-        targets=s.targets.repeat(2, 1),
-        anchors=s.anchors.repeat(2, 1),
-        contexts=Contexts(pairs.targets.repeat(2, 1, 1), pairs.anchors, pairs.anchor_of.repeat(2)),
-    )
-    assert torch.allclose(confined_solver(twice, **CONFINED)(w0).weight, confined_solver(s, **CONFINED)(w0).weight)
+    targets = {
+        "targets": s.targets.repeat(2, 1),
+        "anchors": s.anchors.repeat(2, 1),
+        "contexts": Contexts(pairs.targets.repeat(2, 1, 1), pairs.anchors, pairs.anchor_of.repeat(2)),
+    }
+    retained = {"retained": s.retained.repeat(3, 1), "kept": s.kept.repeat(3, 1, 1)}
+    once = confined_solver(s, **CONFINED)(w0).weight
+    for more in (targets, retained):
+        assert torch.allclose(confined_solver(replace(s, **more), **CONFINED)(w0).weight, once)
 
 
 def test_matched_neutrals_are_the_nearest_kept_concepts() -> None:

@@ -95,14 +95,14 @@ def confined_solver(
 ) -> Solver:
     """Erase in gated rows only, keep retained contexts, align lengths and directions.
 
-    Rows whose gate is exactly zero stay bit-identical. The n targets enter by their mean, η/n each:
-    summed, many targets would pull n times as hard on the directions they share, and a single one
-    too weakly to be forgotten beside what must stay.
+    Rows whose gate is exactly zero stay bit-identical. Targets and retained concepts enter by their
+    means, η/n and ρ/r each: summed, many targets would pull n times as hard on the directions they
+    share, a single one too weakly to be forgotten, and few retained concepts would hardly be held.
 
     Args:
         ridge: λ > 0.
         erase_scale: weight of the targets' mean.
-        retain_scale: ρ on the retained contexts.
+        retain_scale: weight of the retained concepts' mean.
         p: power of the soft mask.
         noise_sigma: σ relative to the size of the target features.
         temperature: of the soft mask.
@@ -112,7 +112,7 @@ def confined_solver(
         alignment: μ of the row step.
     """
     eye = torch.eye(statistics.width, dtype=torch.float64, device=statistics.targets.device)
-    base = ridge * eye + retain_scale * statistics.kept_gram
+    base = ridge * eye + retain_scale / max(1, len(statistics.retained)) * statistics.kept_gram
     scale = erase_scale / len(statistics.targets)
     basis = generalised_eigh(statistics.gram, base)
     pull = (statistics.cross - statistics.gram) @ basis[1]

@@ -69,7 +69,7 @@ METHODS: dict[str, Method] = {
             # chosen on the validation concepts: notebook 05
             "ridge": 80.0,
             "erase_scale": 25.0,
-            "retain_scale": 0.05,
+            "retain_scale": 20.0,
             "p": 1.0,
             "noise_sigma": 1.0,
             "temperature": 0.7,
