@@ -33,6 +33,7 @@ RANKS = (
     ("editing", "export"),
     ("__init__", "bench", "sweep", "technique", "exploration", "farm", "site"),
     ("experiments", "explorer"),
+    ("ablation",),
     ("training.augment", "training.loop", "training.captions"),
     ("training.text", "training.vae", "training.unet", "training.judges"),
     ("training.recipe", "training.card"),

@@ -5,11 +5,10 @@ from itertools import chain
 import pandas as pd
 import pytest
 from scapre import experiments
+from scapre.ablation import ABLATIONS, ablation_cases
 from scapre.concepts import read_concepts
 from scapre.experiments import (
-    ABLATIONS,
     VALIDATED,
-    ablation_cases,
     capacity_cases,
     operating_point,
     precision_cases,

@@ -13,12 +13,12 @@ import pandas as pd
 from scapre.concepts import read_concepts
 from scapre.emoji import STYLES
 from scapre.evaluation import PROMPT, plan, plan_sides, thin
-from scapre.methods.registry import METHODS
 from scapre.paths import data_folder
 from scapre.sweep import UNEDITED, Case
 
 #: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
 PUBLISHED, VALIDATED = "published", "validated"
+BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
 EXAMPLES = 5  # objects a style is shown behind when it is erased
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
@@ -77,8 +77,8 @@ def scaling_cases(
 ) -> list[Case]:
     """Erase more and more concepts, in several random orders.
 
-    Sides: the targets; ten concepts that are named to keep; ten bystanders that no list names.
-    Everything else is named to keep. Validation concepts are never drawn.
+    Sides: the targets; ten concepts named to keep, as is everything else; ten bystanders that no list
+    names. Validation concepts are never drawn.
     """
     names, validation = vocabulary()
     cases = []
@@ -186,8 +186,13 @@ def _style_phrases(styles: Iterable[str], examples: Sequence[str]) -> list[str]:
     return alone + [PROMPT.format(concept=o, style=s) for s in styles for o in examples]
 
 
-def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED) -> list[Case]:
-    """Erase the restricted list by name; draw it by name, by synonym, and in sentences the edit never saw."""
+def restricted_cases(
+    methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED, *, blank: bool = False
+) -> list[Case]:
+    """Erase the restricted list by name; draw it by name, by synonym, and in sentences the edit never saw.
+
+    ``blank`` gives every method blank anchors, where ``scapre`` would take the nearest kept concepts.
+    """
     table = read_concepts("emoji").set_index("name")["aliases"]
     names, targets = vocabulary()[0], read_concepts("restricted")["name"].tolist()
     synonyms = [(name, other) for name in targets for other in table[name].split("|") if other]
@@ -202,48 +207,11 @@ def restricted_cases(methods: Sequence[str], runs: Sequence[int], limit: int, po
             parts.append(thin(spoken, limit).assign(side=f"unlearn_{side}"))
         pictures = pd.concat(parts, ignore_index=True)
         for method in methods:
-            labels = {"method": method, "point": point, "run": run}
-            settings = operating_point(method, point)
-            cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
+            labels = {"method": method, "point": BLANK if blank else point, "run": run}
+            settings, options = operating_point(method, point), {"anchors": " "} if blank else {}
+            cases.append(Case(method, targets, pictures, kept, settings, options, labels))
     return cases
 
 
 #: by synonym, in a sentence that no template of an edit has
 INDIRECT = "an artwork in {style} style showing a {concept}"
-_SAID: dict[str, Any] = {"templates": "sentences"}
-#: every target weighs what it does among twenty, instead of η/n
-SUMMED = "− mean over targets"
-#: part switched off → (method, settings, whether concepts to keep are named, options of erase)
-ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, dict[str, Any]]] = {
-    "scapre": ("scapre", {}, True, _SAID),
-    "− gate": ("scapre", {"use_mask": False}, True, _SAID),
-    "− Bures row step": ("scapre", {"bures_iters": 0}, True, _SAID),
-    "− matched anchors": ("scapre", {}, True, _SAID | {"anchors": " "}),
-    SUMMED: ("scapre", {}, True, _SAID),
-    "− retained term": ("scapre", {"retain_scale": 0.0}, True, _SAID),
-    "− retained concepts": ("scapre", {}, False, _SAID),
-    "− sentences": ("scapre", {}, True, {"templates": "name"}),
-    "scapre-paper": ("scapre-paper", {}, True, _SAID),
-    "paper − R": ("scapre-paper", {"spectral_gate": False}, True, _SAID),
-    "paper − geodesic": ("scapre-paper", {"geodesic_time": 0.0}, True, _SAID),
-    "paper − decoupler": ("scapre-paper", {"use_mask": False}, True, _SAID),
-    "scapre-scale": ("scapre-scale", {}, True, _SAID),
-    "scale − mask": ("scapre-scale", {"use_mask": False}, True, _SAID),
-    "scale − Bures row step": ("scapre-scale", {"bures_iters": 0}, True, _SAID),
-    "scale + spectral gate": ("scapre-scale", {"spectral_gate": True}, True, _SAID),
-}
-
-
-def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
-    """Switch the parts of each formulation off, one at a time."""
-    names, validation = vocabulary()
-    cases = []
-    for order, n in product(orders, counts):
-        mixed = np.random.default_rng(order).permutation(names).tolist()
-        pictures = plan_sides({"unlearn": mixed[:n], "preserve": mixed[-2 * HELD :]}, list(STYLES), [order], limit)
-        for name, (method, settings, keep, options) in ABLATIONS.items():
-            kept = [*mixed[n:], *validation] if keep else ()
-            settings = {"erase_scale": n / 20 * METHODS[method].defaults["erase_scale"]} if name == SUMMED else settings
-            labels = {"variant": name, "n": n, "order": order}
-            cases.append(Case(method, mixed[:n], pictures, kept, settings, options, labels))
-    return cases
