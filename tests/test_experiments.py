@@ -5,9 +5,10 @@ from itertools import chain
 import pandas as pd
 import pytest
 from scapre import experiments
-from scapre.ablation import ABLATIONS, ablation_cases
+from scapre.ablation import ABLATIONS, SUMMED, ablation_cases
 from scapre.concepts import read_concepts
 from scapre.experiments import (
+    BLANK,
     VALIDATED,
     capacity_cases,
     operating_point,
@@ -95,6 +96,8 @@ def test_styles_are_split_and_objects_kept() -> None:
     assert len(styles["unlearn"]) == 2
     assert len(styles["preserve"]) == 4
     assert all(any(s in target for s in styles["unlearn"]) for target in case.targets)
+    drawn = set(case.pictures["concept"])  # examples are of objects that are never drawn
+    assert not any(f"a picture of a {name} in" in target for name in drawn for target in case.targets)
     assert {"dog", "a picture of a dog"} <= set(case.retained)
 
 
@@ -106,6 +109,8 @@ def test_synonyms_are_asked_for_and_never_erased() -> None:
     assert "ale" in " ".join(spoken["prompt"]) or "pint" in " ".join(spoken["prompt"])
     other = case.pictures[case.pictures["side"] == "unlearn_indirect"]["prompt"]
     assert other.str.startswith("an artwork").all()
+    (blank,) = restricted_cases(["scapre"], [0], 60, blank=True)
+    assert (blank.options, blank.labels["point"]) == ({"anchors": " "}, BLANK)
 
 
 def test_ablations_differ_from_the_whole_in_one_thing() -> None:
@@ -114,6 +119,8 @@ def test_ablations_differ_from_the_whole_in_one_thing() -> None:
     assert len({c.key for c in cases.values()}) == len(cases)
     for name, (method, settings, *_) in ABLATIONS.items():
         assert set(settings) <= set(METHODS[method].defaults), name
+    weight = METHODS["scapre"].defaults["erase_scale"]  # of ten targets together; summed, half of twenty's
+    assert cases[SUMMED].settings == {"erase_scale": weight / 2}
 
 
 def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
