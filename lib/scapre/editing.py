@@ -107,7 +107,8 @@ def erase(
         pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
         targets: concepts to forget.
         anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank,
-            or for ``scapre`` the nearest retained concept of each target where any is named.
+            or for ``scapre`` the nearest retained concept of each target where any is named (and nearly the
+            same ones are passed over). Choose a blank, ``" "``, where nothing alike may come through.
             CURE removes directions and reads no anchors.
         retained: concepts to keep: read by ``scapre`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
