@@ -3,11 +3,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import distributed
 import pytest
 from errands import square, square_or_die, threads
-from scapre.pool import TRIES, JobError, cores, scatter
+from scapre.pool import TRIES, JobError, _on_dask, cores, scatter
 
 
 def starts(folder: Path) -> dict[int, int]:
@@ -58,6 +59,14 @@ def test_dask_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> Non
     assert starts(tmp_path)[3] == 2
     with pytest.raises(JobError, match=r"job 0, -1: ValueError\('-1 is negative'\)"):
         list(scatter(square, [-1], scheduler="local"))
+
+
+def test_a_result_lost_with_its_worker_is_no_failure() -> None:
+    # Dask computes it again: the future is pending, and has no exception in the end
+    lost = MagicMock(key="lost", status="pending", **{"exception.return_value": None, "result.return_value": 4})
+    dask = MagicMock(as_completed=list)
+    dask.Client.return_value.__enter__.return_value.map.return_value = [lost]
+    assert list(_on_dask(dask, square, [2], 1, "tcp://127.0.0.1:1")) == [(0, 4)]
 
 
 def test_a_running_scheduler_is_used_and_left_running() -> None:

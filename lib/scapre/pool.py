@@ -155,11 +155,12 @@ def _on_dask(
         failed = dict[int, BaseException]()
         for done in distributed.as_completed(futures):
             index = place_of[done.key]
-            if done.status == "finished":
+            cause = done.exception()  # waits again where a finished result was lost with its worker
+            if cause is None:
                 yield index, done.result()
             else:
-                log.warning("job %d failed: %r", index, done.exception())
-                failed[index] = done.exception()
+                log.warning("job %d failed: %r", index, cause)
+                failed[index] = cause
     _complain(failed, jobs)
 
 
