@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: cosine of features above which one concept cannot stand in for another; chosen on the validation concepts
+#: cosine of features above which one concept cannot stand in for another; costs nothing on the validation concepts
 NEARLY_SAME = 0.85
 
 
