@@ -79,3 +79,9 @@ def test_exact_information_is_that_of_the_best_threshold(positive: float, negati
     assert abs(found - information_at(middle, positive, negative, spread)) < 1e-12
     for threshold in torch.linspace(-6, 6, 25).tolist():
         assert information_at(threshold, positive, negative, spread) <= found + 1e-12
+
+
+def test_temperature_divides_the_logit_of_the_mask() -> None:
+    information = torch.rand(2, 30, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    warm, cold = (torch.logit(soft_mask(information, 1.0, t)) for t in (2.0, 0.5))
+    assert torch.allclose(cold, 4 * warm)

@@ -21,7 +21,7 @@ def pipe() -> SimpleNamespace:
     return tiny_pipe()
 
 
-def refused(pipe: SimpleNamespace, patch: scapre.Patch, words: str) -> None:
+def assert_refused(pipe: SimpleNamespace, patch: scapre.Patch, words: str) -> None:
     for use in (lambda: scapre.erase(pipe, ["cat"], progress=False), lambda: patch.apply(pipe)):
         with pytest.raises(ValueError, match=words):
             use()
@@ -34,7 +34,7 @@ def test_fused_projections(pipe: SimpleNamespace) -> None:
     fused = block.to_kv.weight.clone()
     block.to_k.weight.data.add_(1)  # the trap: the fused copy answers, so this changes nothing
     assert torch.equal(block.to_kv.weight, fused)
-    refused(pipe, patch, "unfuse_qkv_projections")
+    assert_refused(pipe, patch, "unfuse_qkv_projections")
     pipe.unet.unfuse_qkv_projections()
     block.to_k.weight.data.copy_(patch.original[KEY + ".weight"])
     patch.apply(pipe)
@@ -45,7 +45,7 @@ def test_an_adapter_on_the_projections(pipe: SimpleNamespace) -> None:
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["attn2.to_k"]), pipe.unet)
     # the trap: plain loading ignores the patch
     assert set(pipe.unet.load_state_dict(patch.edited, strict=False).unexpected_keys) >= {KEY + ".weight"}
-    refused(pipe, patch, "unload_lora_weights")
+    assert_refused(pipe, patch, "unload_lora_weights")
 
 
 def test_an_adapter_elsewhere_is_no_obstacle(pipe: SimpleNamespace) -> None:
@@ -62,7 +62,7 @@ def test_quantised_weights(pipe: SimpleNamespace, dtype: torch.dtype) -> None:
     patch = scapre.erase(pipe, ["cat"], progress=False)
     module = pipe.unet.get_submodule(KEY)
     module.weight = nn.Parameter(module.weight.data.to(dtype), requires_grad=False)
-    refused(pipe, patch, f"quantised or packed .*{dtype}")
+    assert_refused(pipe, patch, f"quantised or packed .*{dtype}")
 
 
 def test_packed_weights(pipe: SimpleNamespace) -> None:
@@ -71,13 +71,13 @@ def test_packed_weights(pipe: SimpleNamespace) -> None:
     packed = module.weight.data.flatten()[:, None]
     del module.weight
     module.register_buffer("packed", packed)
-    refused(pipe, patch, "no plain matrix")
+    assert_refused(pipe, patch, "no plain matrix")
 
 
 def test_offloaded_weights(pipe: SimpleNamespace) -> None:
     patch = scapre.erase(pipe, ["cat"], progress=False)
     pipe.unet.get_submodule(KEY).to("meta")
-    refused(pipe, patch, "offloaded")
+    assert_refused(pipe, patch, "offloaded")
 
 
 def test_a_unet_without_cross_attention() -> None:
