@@ -1,4 +1,4 @@
-"""What tests in a real browser share."""
+"""What tests share: a process as it was at its start, and a real browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 QUIET = (
@@ -18,6 +19,15 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Gradients on and one seed, whatever ran before: notebooks and sweeps switch gradients off for their process."""
+    torch.set_grad_enabled(True)
+    torch.manual_seed(0)
+    yield
+    torch.set_grad_enabled(True)
 
 
 @pytest.fixture(scope="session")

@@ -1,97 +1,143 @@
-"""The order of modules: data flows one way, and mathematics knows only torch."""
+"""The house: packages import only downwards, each knows only its own third parties, and files stay short."""
 
 from __future__ import annotations
 
 import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
 import scapre
 
 FOLDER = Path(scapre.__file__).parent
-#: a module may import only modules of lower rank
-RANKS = (
-    ("paths", "linalg", "projections", "pool", "npm"),
-    (
-        "adapters",
-        "bures",
-        "information",
-        "concepts",
-        "emoji",
-        "backbones",
-        "embeddings",
-        "judges",
-        "sampling",
-        "metrics",
-        "prompts",
-        "figures",
-    ),
-    ("statistics", "patch", "pictures", "workbook", "runner"),
-    ("methods.solution", "evaluation", "conflict", "generation", "card", "guard", "memory"),
-    ("methods.uce", "methods.released", "methods.paper", "methods.confined", "methods.speed", "methods.cure"),
-    ("methods.rece", "methods.mace"),
-    ("methods.registry",),
-    ("editing", "export"),
-    ("__init__", "bench", "sweep", "technique", "exploration", "farm", "site"),
-    ("experiments", "explorer"),
-    ("ablation",),
-    ("training.augment", "training.loop", "training.captions"),
-    ("training.text", "training.vae", "training.unet", "training.judges"),
-    ("training.recipe", "training.card"),
-    ("cli.options",),
-    ("cli.edit", "cli.share", "cli.pictures", "cli.workbook", "cli.model"),
-    ("cli.__init__",),
+#: a package imports only packages of lower floors, and its own modules without a circle
+FLOORS = (
+    ("paths", "pool", "maths"),
+    ("concepts", "model"),
+    ("text", "workbook"),
+    ("methods", "patch"),
+    ("editing", "pictures"),
+    ("experiments", "training"),
+    ("cli", "__init__"),
 )
-RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
-MATHEMATICS = {"conflict", "linalg", "adapters", "bures", "information", "statistics"}
-PACKAGES = {"scapre.training", "scapre.cli"}
+FLOOR = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
+#: what a package may import besides the standard library
+PARTIES = {
+    "__init__": "",
+    "paths": "",
+    "pool": "distributed",
+    "maths": "torch",
+    "concepts": "numpy pandas PIL resvg_py",
+    "model": "diffusers torch tqdm transformers",
+    "text": "torch tqdm",
+    "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat pandas papermill pygments seaborn torch tqdm yaml",
+    "methods": "torch",
+    "patch": "huggingface_hub pandas safetensors torch tqdm",
+    "editing": "pandas PIL safetensors torch tqdm",
+    "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",
+    "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
+    "training": "diffusers numpy pandas safetensors torch tqdm transformers",
+    "cli": "matplotlib pandas torch typer",
+}
 LINES = 250
 
 
-def modules() -> dict[str, Path]:
-    found = {".".join(p.relative_to(FOLDER).with_suffix("").parts): p for p in FOLDER.rglob("*.py")}
-    return {name: path for name, path in found.items() if path.read_text().strip()}
+def modules(folder: Path = FOLDER) -> dict[str, Path]:
+    """Every module by its dotted name below scapre; a package by its own."""
+    return {".".join(p.relative_to(folder).with_suffix("").parts): p for p in sorted(folder.rglob("*.py"))}
 
 
-def imports(path: Path) -> set[str]:
-    names = set()
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names a file imports, wherever in it, as far as they are spelt out."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{a.name}" if node.module in PACKAGES else node.module or "" for a in node.names}
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return names
+            yield from (alias.name for alias in node.names)
 
 
-def test_every_module_has_a_rank() -> None:
-    assert set(modules()) == set(RANK)
-
-
-def test_modules_import_only_lower_ranks() -> None:
-    for name, path in modules().items():
+def complaints(folder: Path) -> list[str]:
+    """List what is wrong with the imports of a package; empty is good."""
+    known, found, graph = modules(folder), [], {}
+    for name, path in known.items():
+        package = name.partition(".")[0]
+        if package not in FLOOR:
+            found.append(f"{name}: {package} stands on no floor")
+            continue
+        graph[name] = set()
         for used in imports(path):
-            if used.startswith("scapre."):
-                lower = used.removeprefix("scapre.")
-                assert RANK[lower] < RANK[name], f"{name} must not import {lower}"
+            top, _, rest = used.partition(".")
+            lower = rest.partition(".")[0]
+            if top == "scapre" and lower in FLOOR:
+                if lower != package and FLOOR[lower] >= FLOOR[package]:
+                    found.append(f"{name} must not import {used}")
+                graph[name] |= {rest, rest.rpartition(".")[0]} & known.keys() - {name}
+            elif top == "scapre":
+                found.append(f"{name} imports {used}, not the module it is defined in")
+            elif top not in sys.stdlib_module_names and top not in PARTIES[package].split():
+                found.append(f"{name} must not know {top}")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found.append(f"a circle: {' ← '.join(error.args[1])}")
+    return found
 
 
-def test_mathematics_knows_only_torch() -> None:
-    standard = {"__future__", "collections.abc", "dataclasses", "functools", "math", "typing"}
-    for name in MATHEMATICS | {n for n in modules() if n.startswith("methods.")}:
-        foreign = {
-            m for m in imports(modules()[name]) if m not in standard and m.split(".")[0] not in {"torch", "scapre"}
-        }
-        # statistics only names the type of the contexts it is handed
-        assert not foreign, f"{name} imports {foreign}"
+def test_data_flows_down() -> None:
+    assert complaints(FOLDER) == []
 
 
-def test_the_rank_test_can_fail() -> None:
-    assert RANK["editing"] > RANK["methods.uce"]
-    assert "scapre.methods.uce" in imports(FOLDER / "methods" / "registry.py")
+def test_no_floor_and_no_third_party_is_left_over() -> None:
+    packages = {name.partition(".")[0] for name in modules()}
+    assert packages == set(FLOOR) == set(PARTIES)
+    for package, parties in PARTIES.items():
+        named = [path for name, path in modules().items() if name.partition(".")[0] == package]
+        known = {used.partition(".")[0] for path in named for used in imports(path)}
+        assert set(parties.split()) <= known, package
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("maths/linalg.py", "import numpy", "maths.linalg must not know numpy"),
+        (
+            "maths/linalg.py",
+            "def f():\n    from scapre.text.embeddings import encode",
+            "must not import scapre.text",
+        ),
+        ("text/gathering.py", "from scapre.workbook import figures", "text.gathering must not import scapre.workbook"),
+        ("text/gathering.py", "from scapre import erase", "imports scapre.erase, not the module it is defined in"),
+        ("spare/linalg.py", "import torch", "spare stands on no floor"),
+        ("methods/solution.py", "from scapre.methods import registry", "a circle"),
+    ],
+)
+def test_a_broken_house_is_noticed(tmp_path: Path, file: str, line: str, complaint: str) -> None:
+    sound = {"methods/solution.py": "import torch", "methods/registry.py": "from scapre.methods.solution import Solver"}
+    for name, text in (sound | {file: line}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = complaints(tmp_path)
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+def test_every_package_says_what_enters_and_leaves() -> None:
+    for name, path in modules().items():
+        if name.endswith("__init__"):
+            assert ast.get_docstring(ast.parse(path.read_text())), name
 
 
 def test_files_stay_short() -> None:
     for name, path in modules().items():
         assert len(path.read_text().splitlines()) <= LINES, name
+
+
+def test_tests_mirror_packages() -> None:
+    for path in Path(__file__).parent.glob("**/test_*.py"):
+        above = path.parent.relative_to(Path(__file__).parent)
+        assert (FOLDER / above).is_dir(), path
 
 
 def test_nothing_is_read_by_pickle() -> None:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import torch
 from diffusers import UNet2DConditionModel
-from scapre.embeddings import Contexts
-from scapre.statistics import ConceptStatistics
+from scapre.text.embeddings import Contexts
+from scapre.text.statistics import ConceptStatistics
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 WORDS = ("cat", "dog", "sun", "boat", "tree", "a picture of a red car", "lemon", "rose")
@@ -33,6 +33,12 @@ def statistics(
         kept=kept,
         blank=draw(length, d),
     )
+
+
+def turned(s: ConceptStatistics, q: torch.Tensor) -> ConceptStatistics:
+    """The same concepts in rotated coordinates of text space (float32 contexts lose 1e-7)."""
+    pairs = Contexts(s.contexts.targets @ q.float(), s.contexts.anchors @ q.float(), s.contexts.anchor_of)
+    return ConceptStatistics(s.targets @ q, s.anchors @ q, pairs, s.retained @ q, s.kept @ q.float(), s.blank @ q)
 
 
 def weight(rows: int = 7, d: int = 12, seed: int = 1) -> torch.Tensor:

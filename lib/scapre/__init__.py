@@ -17,13 +17,13 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     drift                       ‖W − W₀‖ / ‖W₀‖
 """
 
-from scapre.backbones import load_pipeline
-from scapre.concepts import ConceptError, read_concepts
-from scapre.editing import erase, remember, solve
-from scapre.emoji import load_emoji
-from scapre.memory import Memory
+from scapre.concepts.emoji import load_emoji
+from scapre.concepts.lists import ConceptError, read_concepts
+from scapre.editing.erase import erase, remember, solve
+from scapre.editing.memory import Memory
 from scapre.methods.registry import methods
-from scapre.patch import Patch, PatchError
+from scapre.model.backbones import load_pipeline
+from scapre.patch.patch import Patch, PatchError
 
 __all__ = [
     "ConceptError",

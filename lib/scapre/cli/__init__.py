@@ -8,10 +8,10 @@ import typer
 from typer.core import TyperGroup
 
 from scapre.cli import edit, model, pictures, share, workbook
-from scapre.generation import GenerationError
-from scapre.patch import PatchError
+from scapre.patch.patch import PatchError
+from scapre.pictures.generation import GenerationError
 from scapre.pool import JobError
-from scapre.runner import NotebookError
+from scapre.workbook.runner import NotebookError
 
 #: mistakes of the caller; anything else is ours and keeps its traceback
 MISTAKES = (ValueError, OSError, PatchError, GenerationError, NotebookError, JobError)

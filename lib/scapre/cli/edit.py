@@ -12,12 +12,12 @@ import pandas as pd
 import typer
 
 from scapre.cli.options import EMOJI, Device, Model, PatchFile, Type, Variant, load, names, settings
-from scapre.editing import remember, solve
-from scapre.export import save_pipeline
-from scapre.guard import warnings
-from scapre.memory import Memory
+from scapre.editing.erase import remember, solve
+from scapre.editing.guard import warnings
+from scapre.editing.memory import Memory
 from scapre.methods.registry import complete
-from scapre.patch import Patch, fingerprint, undo_path
+from scapre.patch.export import save_pipeline
+from scapre.patch.patch import Patch, fingerprint, undo_path
 
 commands = typer.Typer()
 

@@ -12,7 +12,7 @@ commands = typer.Typer()
 @commands.command("build-data")
 def build_data() -> None:
     """Draw data/emoji/emoji.parquet anew from the pinned npm packages (needs npm)."""
-    from scapre.emoji import build_emoji
+    from scapre.concepts.emoji import build_emoji
 
     typer.echo(build_emoji())
 

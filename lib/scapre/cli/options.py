@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from scapre.backbones import load_pipeline
-from scapre.concepts import read_concepts
-from scapre.patch import Patch
+from scapre.concepts.lists import read_concepts
+from scapre.model.backbones import load_pipeline
+from scapre.patch.patch import Patch
 
 EMOJI = "data/models/emoji-sd"
 Model = Annotated[str, typer.Option(help="diffusers folder or hub id")]

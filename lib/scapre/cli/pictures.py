@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from scapre.cli.options import EMOJI, Device, Model, Type, Variant, load, type_of
-from scapre.farm import Studio, generate_apart
-from scapre.generation import generate as draw
-from scapre.generation import score as judge
-from scapre.judges import load_judges
-from scapre.patch import Patch
+from scapre.concepts.prompts import read_prompts
+from scapre.model.sampling import GUIDANCE, STEPS
+from scapre.patch.patch import Patch
+from scapre.pictures.farm import Studio, generate_apart
+from scapre.pictures.generation import generate as draw
+from scapre.pictures.generation import score as judge
+from scapre.pictures.judges import load_judges
 from scapre.pool import cores
-from scapre.prompts import read_prompts
-from scapre.sampling import GUIDANCE, STEPS
 
 commands = typer.Typer()
 

@@ -9,9 +9,9 @@ import pandas as pd
 import typer
 
 from scapre.cli.options import EMOJI, Device, Type, Variant, load
-from scapre.export import error_curve
-from scapre.export import export as write_export
-from scapre.patch import Patch
+from scapre.patch.export import error_curve
+from scapre.patch.export import export as write_export
+from scapre.patch.patch import Patch
 from scapre.paths import repository
 
 commands = typer.Typer()
@@ -77,10 +77,10 @@ def ranks(
     """
     import matplotlib.pyplot as plt
 
-    from scapre import figures
-    from scapre.backbones import load_pipeline
-    from scapre.concepts import read_concepts
-    from scapre.editing import erase
+    from scapre.concepts.lists import read_concepts
+    from scapre.editing.erase import erase
+    from scapre.model.backbones import load_pipeline
+    from scapre.workbook import figures
 
     pipe = load_pipeline(EMOJI)
     targets = read_concepts(targets_file)["name"].tolist()

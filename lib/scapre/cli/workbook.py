@@ -29,9 +29,9 @@ def bench(
     import matplotlib.pyplot as plt
     import pandas as pd
 
-    from scapre import figures
-    from scapre.bench import COUNTS, benchmark
+    from scapre.editing.bench import COUNTS, benchmark
     from scapre.methods.registry import METHODS
+    from scapre.workbook import figures
 
     chosen = list(METHODS) if method == "all" else [method]
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
@@ -61,7 +61,7 @@ def families(
     Example:
       scapre families --n 50
     """
-    from scapre.bench import families as measure
+    from scapre.editing.bench import families as measure
 
     table = measure(n, method)
     path = repository() / "data" / "results" / "bench" / f"families_{method}.csv"
@@ -92,7 +92,7 @@ def run(
       scapre run 00
       scapre run --profile full --jobs 2
     """
-    from scapre.runner import find, notebooks, run_many
+    from scapre.workbook.runner import find, notebooks, run_many
 
     if scheduler:
         os.environ["SCAPRE_SCHEDULER"] = scheduler  # read where a notebook's sweep starts
@@ -123,6 +123,6 @@ def site(
     Example:
       scapre site --out public
     """
-    from scapre.site import build_site
+    from scapre.workbook.site import build_site
 
     typer.echo(build_site(out or repository() / "site")[0])

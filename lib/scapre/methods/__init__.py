@@ -1,0 +1,5 @@
+"""Moments and a weight W₀ in; a solution W out.
+
+``registry`` lists every formulation with its settings (λ, η, ρ, …), ``solution`` says what each returns and measures
+residual and drift. ``closed`` holds the formulations that are one formula and need no training.
+"""

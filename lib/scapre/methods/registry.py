@@ -9,16 +9,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from scapre.methods.confined import confined_solver
-from scapre.methods.cure import cure_solver
-from scapre.methods.mace import mace_solver
-from scapre.methods.paper import paper_solver
-from scapre.methods.rece import rece_solver
-from scapre.methods.released import basic_solver, scale_solver
+from scapre.methods.closed.confined import confined_solver
+from scapre.methods.closed.cure import cure_solver
+from scapre.methods.closed.mace import mace_solver
+from scapre.methods.closed.paper import paper_solver
+from scapre.methods.closed.rece import rece_solver
+from scapre.methods.closed.released import basic_solver, scale_solver
+from scapre.methods.closed.speed import speed_solver
+from scapre.methods.closed.uce import uce_solver
 from scapre.methods.solution import Solver
-from scapre.methods.speed import speed_solver
-from scapre.methods.uce import uce_solver
-from scapre.statistics import ConceptStatistics
+from scapre.text.statistics import ConceptStatistics
 
 Settings = dict[str, float | int | bool]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from scapre.statistics import ConceptStatistics
+from scapre.text.statistics import ConceptStatistics
 
 #: a solver of one prompt set: original weight (d_out, d) in float64 → its edit
 Solver = Callable[[Tensor], "Solution"]

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scapre.backbones import load_pipeline
-from scapre.concepts import read_concepts
-from scapre.editing import erase
-from scapre.embeddings import encode, remember_prompts
-from scapre.emoji import STYLES, load_emoji
-from scapre.evaluation import assess, draw, plan, plan_sides, trial
-from scapre.judges import Judges, load_judges, to_unit
-from scapre.metrics import frechet_distance, interval, proportion
+from scapre.concepts.emoji import STYLES, load_emoji
+from scapre.concepts.lists import read_concepts
+from scapre.editing.erase import erase
+from scapre.model.backbones import load_pipeline
+from scapre.model.sampling import GUIDANCE, STEPS
 from scapre.paths import data_folder, model_folder
-from scapre.sampling import GUIDANCE, STEPS
+from scapre.pictures.evaluation import assess, draw, plan, plan_sides, trial
+from scapre.pictures.judges import Judges, load_judges, to_unit
+from scapre.pictures.metrics import frechet_distance, interval, proportion
+from scapre.text.embeddings import encode, remember_prompts
 from scapre.training.judges import examine
 from scapre.training.text import participation_ratio
 
@@ -221,8 +221,8 @@ A convolutional classifier of object and style, trained on augmented real emoji,
 UCE (λ = 0.5, η = ρ = 1, last content token, anchor ""), mean over random choices of targets with its 95 % interval
 over choices. Unlearn is the object accuracy on targets; preserve is the accuracy on other concepts in percent of the
 unedited model's on the same pictures. `kept` says whether all other concepts stand in the objective; `templates`
-whether each concept is its bare name or several sentences, pooled (`scapre.concepts.TEMPLATES`; UCE's own code calls
-this prompt expansion).
+whether each concept is its bare name or several sentences, pooled (`scapre.concepts.lists.TEMPLATES`; UCE's own code
+calls this prompt expansion).
 
 {uce}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scapre.judges import Judge
+from scapre.pictures.judges import Judge
 from scapre.training.augment import jitter
 from scapre.training.loop import Schedule, train
 

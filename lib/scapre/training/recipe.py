@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from scapre.concepts import read_concepts
-from scapre.emoji import STYLES, load_emoji
-from scapre.judges import Captioner, Judge, Judges, save_judges, to_unit
+from scapre.concepts.emoji import STYLES, load_emoji
+from scapre.concepts.lists import read_concepts
 from scapre.paths import data_folder, judge_folder, model_folder
+from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import judges as judge_training
 from scapre.training import text as text_training
 from scapre.training import unet as unet_training

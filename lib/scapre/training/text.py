@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from scapre.judges import ImageTower
+from scapre.pictures.judges import ImageTower
 from scapre.training.augment import jitter
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional as F
 
-from scapre.judges import Trunk
+from scapre.pictures.judges import Trunk
 from scapre.training.augment import jitter
 from scapre.training.loop import Schedule, train
 

@@ -1,0 +1,126 @@
+"""How long an edit takes at the shapes of real models, against its floor and the naive way."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scapre.methods.registry import build_solver, find_method
+from scapre.methods.solution import Solver
+from scapre.text.embeddings import Contexts
+from scapre.text.statistics import ConceptStatistics
+
+#: model → (text width, text positions, {d_out: cross-attention blocks})
+SHAPES: dict[str, tuple[int, int, dict[int, int]]] = {
+    "sd1": (768, 77, {320: 5, 640: 5, 1280: 6}),
+    "sd2": (1024, 77, {320: 5, 640: 5, 1280: 6}),
+    "sdxl": (2048, 77, {640: 10, 1280: 60}),
+    "tiny": (64, 8, {32: 2}),
+}
+COUNTS = (1, 10, 50, 100, 1000, 10_000)
+NAIVE_ROWS = 20  # rows the naive solve is timed on before extrapolation
+
+
+def _timed(job: Callable[..., Any], *arguments: Any, **settings: Any) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = job(*arguments, **settings)
+    return time.perf_counter() - start, result
+
+
+def random_statistics(n: int, width: int, length: int, seed: int = 0) -> ConceptStatistics:
+    """Random features of CLIP's size (norm 28) for ``n`` targets, one blank replacement."""
+    generator = torch.Generator().manual_seed(seed)
+    size = 28 / width**0.5
+    contexts = torch.randn(n, length - 1, width, generator=generator).mul_(size)
+    blank = torch.randn(1, length - 1, width, generator=generator).mul_(size)
+    return ConceptStatistics(
+        targets=contexts[:, 0].double(),
+        anchors=blank[:, 0].double().expand(n, -1),
+        contexts=Contexts(contexts, blank, torch.zeros(n, dtype=torch.long)),
+        retained=torch.zeros(0, width, dtype=torch.float64),
+        kept=torch.zeros(0, 1, width),
+        blank=blank[0].double(),
+    )
+
+
+def _floor(statistics: ConceptStatistics, weights: Sequence[Tensor]) -> None:
+    """The products no solver avoids: the Gram of all contexts, and each weight into a basis and back."""
+    rows = statistics.contexts.targets.flatten(0, 1)
+    square = (rows.T @ rows).double()
+    for weight in weights:
+        (weight @ square) @ square
+
+
+def _solve_all(solver: Solver, weights: Sequence[Tensor]) -> None:
+    for weight in weights:
+        solver(weight)
+
+
+def _naive(statistics: ConceptStatistics, weight: Tensor) -> None:
+    """One dense system a row, factorised anew, as the released code solves them."""
+    system = 0.5 * torch.eye(statistics.width, dtype=torch.float64) + statistics.gram
+    for row in weight[:NAIVE_ROWS]:
+        torch.linalg.solve(system, row)
+
+
+def benchmark(model: str = "sd1", method: str = "scapre", counts: Sequence[int] = COUNTS) -> pd.DataFrame:
+    """Time statistics and solves of ``method`` at a model's shapes.
+
+    Returns:
+        one row a count: seconds of ``statistics`` and ``solve``, their ``total``, the
+        ``floor`` measured in the same run and the ratio to it, ``naive`` seconds
+        extrapolated from ``NAIVE_ROWS`` rows and the ratio, peak memory in GB.
+
+    Raises:
+        ValueError: unknown model or method.
+    """
+    if model not in SHAPES:
+        raise ValueError(f"unknown model {model!r}; known: {', '.join(SHAPES)}")
+    width, length, blocks = SHAPES[model]
+    generator = torch.Generator().manual_seed(0)
+    sizes = [d_out for d_out, number in blocks.items() for _ in range(2 * number)]
+    weights = [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
+    # A method that edits to_v only has half of the matrices to solve.
+    weights = weights[:: 3 - len(find_method(method).kinds)]
+    rows = []
+    for n in tqdm(counts, desc=f"{method} at {model}"):
+        statistics = random_statistics(n, width, length)
+        floor, _ = _timed(_floor, statistics, weights)
+        gather, solver = _timed(build_solver, method, statistics, weights, {})
+        solve, _ = _timed(_solve_all, solver, weights)
+        naive, _ = _timed(_naive, statistics, weights[0])
+        naive *= sum(map(len, weights)) / NAIVE_ROWS
+        total = gather + solve
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        rows.append((model, method, n, gather, solve, total, floor, total / floor, naive, naive / total, memory))
+    times = ["statistics", "solve", "total", "floor", "× floor", "naive", "naive ÷ total"]
+    return pd.DataFrame(rows, columns=["model", "method", "n", *times, "GB"])
+
+
+def families(n: int, method: str = "scapre") -> pd.DataFrame:
+    """Time one edit at the shapes of every family, beside what it edits.
+
+    Returns:
+        a row a family: text ``width``, ``matrices``, ``rows``, ``threads``, and the columns of ``benchmark``.
+    """
+    rows = []
+    for model in ("sd1", "sd2", "sdxl"):
+        width, _, blocks = SHAPES[model]
+        size = {
+            "width": width,
+            "matrices": 2 * sum(blocks.values()),
+            "rows": sum(2 * number * d_out for d_out, number in blocks.items()),
+            "threads": torch.get_num_threads(),
+        }
+        table = benchmark(model, method, [n])
+        for place, (name, value) in enumerate(size.items(), start=1):
+            table.insert(place, name, value)
+        rows.append(table)
+    return pd.concat(rows, ignore_index=True)

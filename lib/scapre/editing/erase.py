@@ -1,0 +1,153 @@
+"""From names to a patch: gather what is needed of the concepts once, solve every projection."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scapre.concepts.lists import spread
+from scapre.editing.memory import Memory
+from scapre.methods.registry import build_solver, complete, find_method
+from scapre.methods.solution import diagnose
+from scapre.model.projections import projection_names, read_projections, unet_of
+from scapre.patch.patch import Patch
+from scapre.text.gathering import gather
+
+
+def erase(
+    pipe: Any,
+    targets: Sequence[str],
+    *,
+    anchors: str | Sequence[str] | None = None,
+    retained: Sequence[str] = (),
+    method: str = "scapre",
+    templates: str = "name",
+    seed: int = 0,
+    progress: bool = True,
+    **settings: float | int | bool,
+) -> Patch:
+    """Compute the edit that makes a pipeline forget ``targets``; the pipeline is not changed.
+
+    Every solve is float64; weights return in the model's type, so a float16 model loses
+    its own rounding (2⁻¹¹ relative) and nothing more.
+
+    Args:
+        pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
+        targets: concepts to forget.
+        anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank,
+            or for ``scapre`` the nearest retained concept of each target where any is named (and nearly the
+            same ones are passed over). Choose a blank, ``" "``, where nothing alike may come through.
+            CURE removes directions and reads no anchors.
+        retained: concepts to keep: read by ``scapre`` and the peers, each in its way, and in the
+            diagnostics of all; the paper's and the released formulations cannot be told.
+        method: a name of ``methods()``.
+        templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``).
+        seed: of the random draws of the released formulations and of SPEED's noisy copies.
+        progress: show a bar.
+        **settings: see ``scapre.methods.registry.METHODS[method].defaults``.
+
+    Raises:
+        ConceptError: lists that are empty, repeat or contradict themselves.
+        ValueError: unknown method, template or setting, or weights that are not finite.
+    """
+    # mistakes are refused before prompts are encoded
+    projection_names(unet_of(pipe), find_method(method).kinds)
+    complete(method, settings)
+    memory = remember(
+        pipe, targets, anchors=anchors, retained=retained, method=method, templates=templates, progress=progress
+    )
+    return solve(pipe, memory, method=method, seed=seed, progress=progress, **settings)
+
+
+def remember(
+    pipe: Any,
+    targets: Sequence[str],
+    *,
+    anchors: str | Sequence[str] | None = None,
+    retained: Sequence[str] = (),
+    method: str = "scapre",
+    templates: str = "name",
+    progress: bool = True,
+) -> Memory:
+    """Gather what ``method`` needs to know of the concepts, for ``solve`` now or after a later ``joined``.
+
+    Anchors that the method chooses are chosen by ``solve``, when every kept concept is known.
+
+    Raises:
+        ConceptError, ValueError: see ``erase``.
+    """
+    chosen = find_method(method)
+    waits = anchors is None and chosen.matches
+    named = " " if anchors is None else anchors
+    statistics = gather(
+        pipe,
+        targets,
+        anchors=named,
+        retained=retained,
+        templates=templates,
+        positions=chosen.positions,
+        progress=progress,
+    )
+    about = {
+        "targets": list(targets),
+        "anchors": None if waits else spread(named, targets),
+        "retained": list(retained),
+        "templates": templates,
+        "positions": chosen.positions,
+    }
+    return Memory(statistics, about)
+
+
+def solve(
+    pipe: Any,
+    memory: Memory,
+    *,
+    method: str = "scapre",
+    seed: int = 0,
+    progress: bool = True,
+    **settings: float | int | bool,
+) -> Patch:
+    """Compute the edit for concepts gathered before; the pipeline must be the base model.
+
+    Args:
+        pipe, method, seed, progress, **settings: see ``erase``.
+        memory: from ``remember``, a file, or joined of both.
+
+    Raises:
+        ValueError: see ``erase``; or the memory holds other positions of the prompts than the method reads.
+    """
+    chosen, values, memory = find_method(method), complete(method, settings), memory.anchored()
+    statistics = memory.statistics
+    if memory.about["positions"] != chosen.positions:
+        raise ValueError(
+            f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"
+        )
+    originals = read_projections(unet_of(pipe), chosen.kinds)
+    if not torch.isfinite(statistics.contexts.targets).all():
+        raise ValueError("the text encoder returns NaN or infinity; load an intact model")
+    solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
+    edited: dict[str, Tensor] = {}
+    facts: dict[str, dict[str, float]] = {}
+    bar = f"{method}, {len(statistics.targets)} targets"
+    for name, original in tqdm(originals.items(), desc=bar, disable=not progress):
+        weight = original.double()
+        solution = solver(weight)
+        facts[name] = diagnose(weight, solution, statistics)
+        edited[name] = torch.where(solution.weight == weight, original, solution.weight.to(original.dtype))
+    provenance = {
+        "method": method,
+        "settings": values,
+        "seed": seed,
+        **{key: value for key, value in memory.about.items() if key != "positions"},
+        "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
+        "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")}
+        | {"python": platform.python_version()},
+    }
+    return Patch(originals, edited, provenance, facts)

@@ -1,0 +1,150 @@
+"""What an edit knew of its concepts, kept in a file, so that more can be erased later as if all at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from scapre.concepts.lists import ConceptError, spread
+from scapre.maths.linalg import nearest
+from scapre.model.projections import read_projections, unet_of
+from scapre.patch.patch import PatchError, fingerprint
+from scapre.text.embeddings import Contexts
+from scapre.text.statistics import ConceptStatistics, matched
+
+FORMAT = "scapre-memory-1"
+#: features of one prompt differ by rounding between batches; those of two prompts by far more
+SAME_COSINE = 1 - 1e-5
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Statistics of targets and kept concepts, and what they were gathered from.
+
+    Attributes:
+        statistics: see ``ConceptStatistics``; no prompt is encoded again.
+        about: ``targets``, ``anchors`` (one a target; None: the nearest retained concepts, once all
+            are known), ``retained``, ``templates``, ``positions``.
+    """
+
+    statistics: ConceptStatistics
+    about: dict[str, Any]
+
+    def anchored(self) -> Memory:
+        """Choose the anchors that are still open: nearest retained concepts, or a blank without any."""
+        if self.about["anchors"] is not None:
+            return self
+        s, names = self.statistics, self.about["retained"]
+        anchors = (
+            [names[i] for i in nearest(s.targets, s.retained).tolist()] if names else spread(" ", self.about["targets"])
+        )
+        return Memory(matched(s), self.about | {"anchors": anchors})
+
+    def joined(self, later: Memory) -> Memory:
+        """Put the targets and kept concepts of two memories side by side, these first.
+
+        Kept concepts that are targets of the other are no longer kept. Anchors stay open if they are in
+        both; otherwise each memory chooses its own first.
+
+        Raises:
+            ConceptError: a target is in both.
+            ValueError: other sentences, positions or text encoder.
+        """
+        for key in ("templates", "positions"):
+            if self.about[key] != later.about[key]:
+                raise ValueError(f"{key} differ: {self.about[key]} before, {later.about[key]} now; use the same")
+        if (self.about["anchors"] is None) != (later.about["anchors"] is None):
+            return self.anchored().joined(later.anchored())
+        first, second = self.statistics, later.statistics
+        if first.blank.shape != second.blank.shape or not torch.allclose(first.blank, second.blank, atol=1e-3):
+            raise ValueError("the memory was gathered with another text encoder; load the model it was made for")
+        again = _same(second.targets, first.targets).any(1)
+        if again.any():
+            named = ", ".join(name for name, twice in zip(later.about["targets"], again, strict=True) if twice)
+            raise ConceptError(f"{named}: erased before; leave it out")
+        old = ~_same(first.retained, second.targets).any(1)
+        new = ~(_same(second.retained, first.targets).any(1) | _same(second.retained, first.retained[old]).any(1))
+        anchors = len(first.contexts.anchors)
+        owners = torch.cat([first.contexts.anchor_of, second.contexts.anchor_of + anchors])
+        statistics = ConceptStatistics(
+            targets=torch.cat([first.targets, second.targets]),
+            anchors=torch.cat([first.anchors, second.anchors]),
+            contexts=Contexts(
+                _stack(first.contexts.targets, second.contexts.targets),
+                _stack(first.contexts.anchors, second.contexts.anchors),
+                owners,
+            ),
+            retained=torch.cat([first.retained[old], second.retained[new]]),
+            kept=_stack(_rows(first.kept, old), _rows(second.kept, new)),
+            blank=second.blank,
+        )
+        pairs = ((self.about["retained"], old), (later.about["retained"], new))
+        kept = [name for names, stays in pairs for name, stay in zip(names, stays, strict=True) if stay]
+        targets, anchors = (self.about[key] and self.about[key] + later.about[key] for key in ("targets", "anchors"))
+        return Memory(statistics, later.about | {"targets": targets, "anchors": anchors, "retained": kept})
+
+    def save(self, path: str | Path, pipe: Any) -> Path:
+        """Write one safetensors file, atomically.
+
+        Args:
+            path: where.
+            pipe: the base model, by whose projections ``load`` knows it again.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        s = self.statistics
+        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "blank")}
+        tensors |= {f"contexts.{name}": getattr(s.contexts, name) for name in ("targets", "anchors", "anchor_of")}
+        base = fingerprint(read_projections(unet_of(pipe)))
+        partial = path.with_name(path.name + ".partial")
+        about = {"format": FORMAT, "base": base, "about": json.dumps(self.about)}
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial, about)
+        partial.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, pipe: Any) -> Memory:
+        """Read a memory for the base model it was made with.
+
+        Raises:
+            PatchError: no such file, damaged, or the model is another or edited.
+        """
+        if not Path(path).is_file():
+            raise PatchError(f"there is no memory file {path}")
+        try:
+            with safe_open(path, "pt") as stored:
+                about = stored.metadata() or {}
+                tensors = {name: stored.get_tensor(name).to(pipe.device) for name in stored.keys()}
+        except (SafetensorError, OSError) as error:
+            raise PatchError(f"{path} is not an intact safetensors file ({error}); erase anew") from error
+        if about.get("format") != FORMAT:
+            raise PatchError(f"{path} is not a {FORMAT} file; write one with scapre erase --keep-memory")
+        if about["base"] != fingerprint(read_projections(unet_of(pipe))):
+            raise PatchError(f"{path} was made for other weights; load that base model, or undo the edits in this one")
+        contexts = Contexts(*(tensors.pop(f"contexts.{name}") for name in ("targets", "anchors", "anchor_of")))
+        return cls(ConceptStatistics(contexts=contexts, **tensors), json.loads(about["about"]))
+
+
+def _same(first: Tensor, second: Tensor) -> Tensor:
+    """Which features are those of one prompt: ``(a, d)`` and ``(b, d)`` → bool ``(a, b)``."""
+    return normalize(first, dim=1) @ normalize(second, dim=1).T > SAME_COSINE
+
+
+def _rows(contexts: Tensor, stays: Tensor) -> Tensor:
+    """Keep the contexts of the concepts that stay, several sentences a concept."""
+    share = len(contexts) // max(len(stays), 1)
+    return contexts[stays.repeat_interleave(share)]
+
+
+def _stack(first: Tensor, second: Tensor) -> Tensor:
+    """Put ``(a, L, d)`` above ``(b, M, d)``, the shorter filled up with zeros, which no moment sees."""
+    length = max(first.shape[1], second.shape[1])
+    return torch.cat([pad(each, (0, 0, 0, length - each.shape[1])) for each in (first, second)])

@@ -1,0 +1,53 @@
+"""What each part of a formulation is worth: the same erasing with the parts off, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from scapre.concepts.emoji import STYLES
+from scapre.experiments.cases import HELD, vocabulary
+from scapre.experiments.sweep import Case
+from scapre.methods.registry import METHODS
+from scapre.pictures.evaluation import plan_sides
+
+_SAID: dict[str, Any] = {"templates": "sentences"}
+#: every target weighs what it does among twenty, instead of η/n
+SUMMED = "− mean over targets"
+#: part switched off → (method, settings, whether concepts to keep are named, options of erase)
+ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, dict[str, Any]]] = {
+    "scapre": ("scapre", {}, True, _SAID),
+    "− gate": ("scapre", {"use_mask": False}, True, _SAID),
+    "− Bures row step": ("scapre", {"bures_iters": 0}, True, _SAID),
+    "− matched anchors": ("scapre", {}, True, _SAID | {"anchors": " "}),
+    SUMMED: ("scapre", {}, True, _SAID),
+    "− retained term": ("scapre", {"retain_scale": 0.0}, True, _SAID),
+    "− retained concepts": ("scapre", {}, False, _SAID),
+    "− sentences": ("scapre", {}, True, {"templates": "name"}),
+    "scapre-paper": ("scapre-paper", {}, True, _SAID),
+    "paper − R": ("scapre-paper", {"spectral_gate": False}, True, _SAID),
+    "paper − geodesic": ("scapre-paper", {"geodesic_time": 0.0}, True, _SAID),
+    "paper − decoupler": ("scapre-paper", {"use_mask": False}, True, _SAID),
+    "scapre-scale": ("scapre-scale", {}, True, _SAID),
+    "scale − mask": ("scapre-scale", {"use_mask": False}, True, _SAID),
+    "scale − Bures row step": ("scapre-scale", {"bures_iters": 0}, True, _SAID),
+    "scale + spectral gate": ("scapre-scale", {"spectral_gate": True}, True, _SAID),
+}
+
+
+def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
+    """Switch the parts of each formulation off, one at a time."""
+    names, validation = vocabulary()
+    cases = []
+    for order, n in product(orders, counts):
+        mixed = np.random.default_rng(order).permutation(names).tolist()
+        pictures = plan_sides({"unlearn": mixed[:n], "preserve": mixed[-2 * HELD :]}, list(STYLES), [order], limit)
+        for name, (method, settings, keep, options) in ABLATIONS.items():
+            kept = [*mixed[n:], *validation] if keep else ()
+            settings = {"erase_scale": n / 20 * METHODS[method].defaults["erase_scale"]} if name == SUMMED else settings
+            labels = {"variant": name, "n": n, "order": order}
+            cases.append(Case(method, mixed[:n], pictures, kept, settings, options, labels))
+    return cases

@@ -1,0 +1,217 @@
+"""The experiments of the workbook as lists of cases: what is erased, kept and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scapre.concepts.emoji import STYLES
+from scapre.concepts.lists import read_concepts
+from scapre.experiments.sweep import UNEDITED, Case
+from scapre.paths import data_folder
+from scapre.pictures.evaluation import PROMPT, plan, plan_sides, thin
+
+#: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
+PUBLISHED, VALIDATED = "published", "validated"
+BLANK = "blank anchors"
+GALLERY_STYLE = "fluent"
+EXAMPLES = 5  # objects a style is shown behind when it is erased
+HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
+
+
+def vocabulary() -> tuple[list[str], list[str]]:
+    """Split all names into those experiments may use and the validation concepts."""
+    validation = read_concepts("validation")["name"].tolist()
+    return [n for n in read_concepts("emoji")["name"] if n not in set(validation)], validation
+
+
+def operating_point(method: str, point: str) -> dict[str, Any]:
+    """Settings of a method at an operating point; the unedited model has none.
+
+    Raises:
+        ValueError: another point than ``published`` or ``validated``.
+        FileNotFoundError: the validation sweep has not been run.
+    """
+    if point not in (PUBLISHED, VALIDATED):
+        raise ValueError(f"unknown operating point {point!r}; known: {PUBLISHED}, {VALIDATED}")
+    if point == PUBLISHED or method == UNEDITED:
+        return {}
+    path = data_folder() / "results" / "09_operating_points" / "best.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
+    best = pd.read_csv(path).set_index("method").to_dict("index")[method]
+    return {str(best["knob"]): float(best["value"])}
+
+
+def validation_cases(
+    grids: dict[str, tuple[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
+) -> list[Case]:
+    """Sweep one knob of every method on the validation concepts alone.
+
+    Args:
+        grids: method → (knob, values).
+        counts: numbers of targets.
+        orders: seeds of the choice of targets among the validation concepts.
+        limit: pictures a side.
+    """
+    everything, cases = read_concepts("emoji")["name"], []
+    for order, n in product(orders, counts):
+        mixed = np.random.default_rng(order).permutation(vocabulary()[1]).tolist()
+        targets, sides = mixed[:n], {"unlearn": mixed[:n], "preserve": mixed[n:]}
+        pictures = plan_sides(sides, list(STYLES), [order], limit)
+        kept = [name for name in everything if name not in targets]
+        for method, (knob, values) in grids.items():
+            for value in values:
+                labels = {"method": method, "knob": knob, "value": value, "n": n, "order": order}
+                cases.append(Case(method, targets, pictures, kept, {knob: value}, labels=labels))
+    return cases
+
+
+def scaling_cases(
+    methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = PUBLISHED
+) -> list[Case]:
+    """Erase more and more concepts, in several random orders.
+
+    Sides: the targets; ten concepts named to keep, as is everything else; ten bystanders that no list
+    names. Validation concepts are never drawn.
+    """
+    names, validation = vocabulary()
+    cases = []
+    for order, n in product(orders, counts):
+        mixed = np.random.default_rng(order).permutation(names).tolist()
+        targets, named, unnamed = mixed[:n], mixed[-2 * HELD : -HELD], mixed[-HELD:]
+        if n > len(mixed) - 2 * HELD:
+            raise ValueError(f"{n} targets leave none to keep; at most {len(mixed) - 2 * HELD}")
+        sides = {"unlearn": targets, "preserve": named, "bystander": unnamed}
+        # three runs give a single concept eighteen pictures
+        pictures = plan_sides(sides, list(STYLES), [order, order + 50, order + 100][: 3 if n < HELD else 1], limit)
+        kept = [*mixed[n:-HELD], *validation]
+        for method in methods:
+            labels = {"method": method, "point": point, "n": n, "order": order}
+            cases.append(Case(method, targets, pictures, kept, operating_point(method, point), labels=labels))
+    return cases
+
+
+def gallery_cases(methods: Sequence[str], n: int, shown: int, order: int) -> list[Case]:
+    """Take one case of the scaling curves and draw a few of its targets, named and unnamed concepts, one style each."""
+    cases = []
+    for case in scaling_cases(methods, [n], [order], 1):
+        names, _ = vocabulary()
+        mixed = np.random.default_rng(order).permutation(names).tolist()
+        sides = {"unlearn": mixed[:shown], "preserve": mixed[-2 * HELD :][:shown], "bystander": mixed[-HELD:][:shown]}
+        parts = [plan(c, [GALLERY_STYLE], [order]).assign(side=side) for side, c in sides.items()]
+        cases.append(replace(case, pictures=pd.concat(parts, ignore_index=True), labels={"n": n}))
+    return cases
+
+
+def capacity_cases(
+    methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], point: str = PUBLISHED
+) -> list[Case]:
+    """Erase phrases "concept in style style", of which there are more than dimensions; no pictures.
+
+    Fifty concepts are named to keep and occur in no target.
+    """
+    nothing = pd.DataFrame({"prompt": []})
+    cases = []
+    for order, n in product(orders, counts):
+        mixed = np.random.default_rng(order).permutation(vocabulary()[0]).tolist()
+        phrases = [f"{c} in {s} style" for c, s in product(mixed[:-50], STYLES)]
+        if n > len(phrases):
+            raise ValueError(f"there are {len(phrases)} phrases, not {n}")
+        targets = np.random.default_rng(order).permutation(phrases)[:n].tolist()
+        for method in methods:
+            labels = {"method": method, "point": point, "n": n, "order": order}
+            settings, options = operating_point(method, point), {"templates": "name"}
+            cases.append(Case(method, targets, nothing, mixed[-50:], settings, options, labels))
+    return cases
+
+
+def precision_cases(
+    methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED, *, named: bool = True
+) -> list[Case]:
+    """Erase two look-alikes of a group and draw the three of it that must stay.
+
+    Args:
+        runs: seeds of the pictures.
+        limit: pictures a side, group and run.
+        named: whether the three are named to keep; everything outside the group is in either case.
+    """
+    everything, cases = read_concepts("emoji")["name"], []
+    for run, (group, part) in product(runs, read_concepts("confuse").groupby("group", sort=False)):
+        roles = {role: rows["name"].tolist() for role, rows in part.groupby("role")}
+        pictures = plan_sides({"unlearn": roles["target"], "preserve": roles["keep"]}, list(STYLES), [run], limit)
+        spared = set(roles["target"]) | (set() if named else set(roles["keep"]))
+        kept = [name for name in everything if name not in spared]
+        for method in methods:
+            labels = {"method": method, "point": point, "group": group, "named": named, "run": run}
+            settings = operating_point(method, point)
+            cases.append(Case(method, roles["target"], pictures, kept, settings, labels=labels))
+    return cases
+
+
+def style_cases(
+    methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = PUBLISHED
+) -> list[Case]:
+    """Erase one to all but one styles; objects must stay in every style.
+
+    A style is named as it stands in captions, alone and behind ``EXAMPLES`` objects that are never drawn;
+    to keep are the other styles, said alike, and every object, bare and in a sentence. Replaced by a blank.
+    """
+    (names, validation), cases = vocabulary(), []
+    objects = [phrase for name in read_concepts("emoji")["name"] for phrase in (name, f"a picture of a {name}")]
+    for order, n in product(orders, counts):
+        chance = np.random.default_rng
+        mixed = chance(order).permutation(list(STYLES)).tolist()
+        shown = chance(order).permutation(names)[:40].tolist()
+        examples = chance(order).permutation(validation)[:EXAMPLES].tolist()
+        sides = {"unlearn": mixed[:n], "preserve": mixed[n:]}
+        drawn = [thin(plan(shown, styles, [order]), limit).assign(side=side) for side, styles in sides.items()]
+        pictures = pd.concat(drawn, ignore_index=True)
+        targets, kept = _style_phrases(mixed[:n], examples), [*_style_phrases(mixed[n:], examples), *objects]
+        for method in methods:
+            labels = {"method": method, "point": point, "n": n, "order": order}
+            settings, options = operating_point(method, point), {"templates": "name", "anchors": " "}
+            cases.append(Case(method, targets, pictures, kept, settings, options, labels))
+    return cases
+
+
+def _style_phrases(styles: Iterable[str], examples: Sequence[str]) -> list[str]:
+    forms = ("{} style", "a picture in {} style", "in {} style")
+    alone = [form.format(s) for s in styles for form in forms]
+    return alone + [PROMPT.format(concept=o, style=s) for s in styles for o in examples]
+
+
+def restricted_cases(
+    methods: Sequence[str], runs: Sequence[int], limit: int, point: str = PUBLISHED, *, blank: bool = False
+) -> list[Case]:
+    """Erase the restricted list by name; draw it by name, by synonym, and in sentences the edit never saw.
+
+    ``blank`` gives every method blank anchors, where ``scapre`` would take the nearest kept concepts.
+    """
+    table = read_concepts("emoji").set_index("name")["aliases"]
+    names, targets = vocabulary()[0], read_concepts("restricted")["name"].tolist()
+    synonyms = [(name, other) for name in targets for other in table[name].split("|") if other]
+    kept = [name for name in table.index if name not in targets]
+    cases = []
+    for run in runs:
+        others = np.random.default_rng(run).permutation([n for n in names if n not in targets])[:20].tolist()
+        parts = [plan_sides({"unlearn": targets, "preserve": others}, list(STYLES), [run], limit)]
+        for side, form in (("synonym", PROMPT), ("indirect", INDIRECT)):
+            spoken = plan([other for _, other in synonyms], list(STYLES), [run], form)
+            spoken["concept"] = spoken["concept"].map({other: name for name, other in synonyms})
+            parts.append(thin(spoken, limit).assign(side=f"unlearn_{side}"))
+        pictures = pd.concat(parts, ignore_index=True)
+        for method in methods:
+            labels = {"method": method, "point": BLANK if blank else point, "run": run}
+            settings, options = operating_point(method, point), {"anchors": " "} if blank else {}
+            cases.append(Case(method, targets, pictures, kept, settings, options, labels))
+    return cases
+
+
+#: by synonym, in a sentence that no template of an edit has
+INDIRECT = "an artwork in {style} style showing a {concept}"

@@ -1,0 +1,106 @@
+"""Load a Stable Diffusion pipeline; the only ``from_pretrained`` outside training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scapre.model.projections import refusal, unet_of
+from scapre.paths import repository
+
+
+def load_pipeline(
+    model: str | Path = "data/models/emoji-sd",
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
+) -> Any:
+    """Load a diffusers text-to-image pipeline with a UNet (Stable Diffusion 1.x, 2.x, SDXL) from safetensors.
+
+    Args:
+        model: a diffusers folder (relative ones are also looked up from the repository
+            root, so that a notebook may run anywhere) or a hub id.
+        device: where the pipeline goes.
+        dtype: floating type of its weights, whatever type the files hold.
+        variant: which of several sets of files to read, e.g. ``fp16``.
+
+    Returns:
+        the pipeline, without progress bars.
+
+    Raises:
+        FileNotFoundError: a local folder is missing or incomplete.
+        ValueError: a file is damaged, ``dtype`` is not a floating type, or the model denoises with a
+            transformer (SD3, FLUX; see ``projections.refusal``).
+    """
+    # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
+    from diffusers import DiffusionPipeline
+
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
+    place = _local(model)
+    if place is not None and not (place / "model_index.json").is_file():
+        raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
+    if place is not None:
+        index = json.loads((place / "model_index.json").read_text())
+        if "unet" not in index:  # refused before gigabytes are read
+            raise ValueError(refusal(index.get("_class_name", str(model)), "transformer" in index))
+    try:
+        # strict: a pickle is never read in place of a missing safetensors file
+        with _quietly():
+            pipe = DiffusionPipeline.from_pretrained(
+                str(place or model),
+                dtype=dtype,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=place is not None,
+            )
+    except OSError as error:
+        raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}{_variants(place)}") from error
+    except Exception as error:
+        raise ValueError(f"{model} is damaged and cannot be loaded: {error}{_variants(place)}") from error
+    for name, parameter in unet_of(pipe).named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(f"{model}: weight {name} of the UNet holds NaN or infinity; restore the model")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence the loaders' bars and notes on optional packages, and nothing after them."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    levels = [tool.get_verbosity() for tool in (diffusers_logging, transformers_logging)]
+    for tool in (diffusers_logging, transformers_logging):
+        tool.set_verbosity_error()
+        tool.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for tool, level in zip((diffusers_logging, transformers_logging), levels, strict=True):
+            tool.set_verbosity(level)
+            tool.enable_progress_bar()
+
+
+def _variants(place: Path | None) -> str:
+    """Name the variants a folder's files come in, for the end of an error."""
+    found = {file.name.split(".")[-2] for file in place.rglob("*.*.safetensors")} if place else set()
+    return f" (its files come as variant {', '.join(sorted(found))}; name one)" if found else ""
+
+
+def _local(model: str | Path) -> Path | None:
+    """Find a folder; None means a hub id."""
+    given = Path(model)
+    for place in (given, repository() / given):
+        if place.is_dir():
+            return place
+    if given.is_absolute() or str(model).count("/") != 1:
+        raise FileNotFoundError(f"there is no model folder {model}; give a diffusers folder or a hub id owner/name")
+    return None

@@ -1,0 +1,126 @@
+"""The model card of an exported edit: what was erased, how, from which model, and what it does not stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from scapre.patch.patch import Patch, fingerprint
+
+#: how each form is loaded; FOLDER is the exported folder
+LOADING = {
+    "patch": "pipe.unet.load_state_dict(safetensors.torch.load_file('FOLDER/patch.safetensors'), strict=False)",
+    "lora": "pipe.load_lora_weights('FOLDER')  # needs peft",
+    "dora": "pipe.load_lora_weights('FOLDER')  # needs peft",
+    "pipeline": "pipe = diffusers.DiffusionPipeline.from_pretrained('FOLDER')",
+}
+BYPASSES = (
+    "Image prompts (IP-Adapter) and personalised tokens (Custom Diffusion) bring their own key and value projections, "
+    "which no edit of `to_k` and `to_v` touches.",
+    "Learned embeddings (textual inversion), inverted latents and image-to-image start from something other than the "
+    "names that were erased.",
+    "Fine-tuning, also for another purpose, can bring erased concepts back.",
+    "Synonyms, other languages and descriptions reach a concept by words that were not among the targets.",
+    "An edit hides a concept from the text path; it does not remove what the convolutions and self-attention learned.",
+)
+UNDOABLE = (
+    "The base model together with this file tells which weights changed and undoes the edit exactly; where that "
+    "matters, publish the pipeline form and not the base model."
+)
+POOLED = "SDXL also reads the pooled text through `add_embedding`; the edit leaves that path as it was."
+SDXL_WIDTH = 2048
+
+
+def base_licence(folder: str | Path) -> str | None:
+    """Read the licence in the card of a model folder; None when it names none."""
+    card = Path(folder) / "README.md"
+    return ModelCard.load(card).data.license if card.is_file() else None
+
+
+def card_text(
+    patch: Patch,
+    form: str,
+    *,
+    base_model: str | None = None,
+    licence: str | None = None,
+    metrics: pd.DataFrame | None = None,
+    errors: pd.DataFrame | None = None,
+) -> str:
+    """Write the card.
+
+    Args:
+        patch: the edit.
+        form: a key of ``LOADING``.
+        base_model: hub id or name of the base; None: the name the patch remembers.
+        licence: of the base model, which governs the edited one too; None: unknown.
+        metrics: columns ``metric, value`` (``scapre score``).
+        errors: columns ``projection, rank, error`` of an adapter.
+    """
+    base = base_model or patch.provenance["model"]
+    count = len(patch.provenance["targets"])
+    data = _metadata(base, form, licence, metrics)
+    drift = pd.DataFrame(patch.diagnostics).T
+    shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
+    bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
+    if any(w.shape[1] == SDXL_WIDTH for w in patch.changed.values()):
+        bypasses.append(POOLED)
+    parts = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {base} without {count} concept{'s' if count > 1 else ''}",
+        "Cross-attention `to_k` and `to_v` matrices edited in closed form by scapre; nothing else changed.",
+        f"    {LOADING[form]}",
+        "## What and how",
+        _facts(patch).to_frame("value").to_markdown(),
+        "## How far the weights moved",
+        shown.to_markdown(floatfmt=".4f"),
+        "Relative to the original weights, mean and maximum over matrices; `residual` 0 means that targets answer "
+        "exactly as their anchors.",
+    ]
+    if errors is not None:
+        cost = {"largest rank": errors["rank"].max(), "largest share of an edit lost": f"{errors['error'].max():.1e}"}
+        parts += ["## What this form costs", pd.Series(cost).to_frame("value").to_markdown()]
+    parts += ["## Measured"]
+    parts += ["Nothing was measured on pictures." if metrics is None else metrics.to_markdown(index=False)]
+    parts += ["## Known ways around it", "\n".join(f"- {line}" for line in bypasses)]
+    governed = f"`{licence}`" if licence else "unknown here: look it up before you share this"
+    parts += ["## Licence", f"The base model's licence governs the edited weights: {governed}."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(base: str, form: str, licence: str | None, metrics: pd.DataFrame | None) -> ModelCardData:
+    """What a hub reads of the card."""
+    rows = [] if metrics is None else list(zip(metrics["metric"], metrics["value"], strict=True))
+    results = [
+        EvalResult("text-to-image", "prompts", "prompts of scapre score", m, round(float(v), 4)) for m, v in rows
+    ]
+    return ModelCardData(
+        license=licence or "other",
+        library_name="diffusers",
+        pipeline_tag="text-to-image",
+        tags=["concept-erasure", "unlearning", "scapre"],
+        base_model=base,
+        base_model_relation="finetune" if form == "pipeline" else "adapter",
+        model_name=f"{base}, edited" if results else None,
+        eval_results=results or None,
+    )
+
+
+def _facts(patch: Patch) -> pd.Series:
+    """What was erased, how, and with what."""
+    about = patch.provenance
+    facts = {
+        "targets": ", ".join(about["targets"]),
+        "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
+        "kept in the objective or the diagnostics": ", ".join(about["retained"]) or "none named",
+        "sentences": about["templates"],
+        "method": about["method"],
+        "settings": ", ".join(f"{k} {v}" for k, v in about["settings"].items()),
+        "seed": about["seed"],
+        "strength": about.get("strength", 1.0),
+        "versions": ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
+        "SHA-256 of the edit": fingerprint(patch.changed),
+        "matrices changed": len(patch.changed),
+    }
+    return pd.Series(facts)

@@ -1,0 +1,199 @@
+"""A patch in the forms other tools load: LoRA, DoRA, or a whole pipeline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scapre.maths.bures import row_step_share
+from scapre.patch.adapters import Adapter, dora, lora
+from scapre.patch.card import base_licence, card_text
+from scapre.patch.patch import Patch, PatchError
+
+FORMS = ("patch", "lora", "dora", "pipeline")
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name load_lora_weights looks for in a folder
+
+
+def make_adapters(
+    patch: Patch,
+    form: str = "lora",
+    *,
+    rank: int | None = None,
+    tolerance: float = 1e-2,
+    progress: bool = False,
+) -> dict[str, Adapter]:
+    """Factor every changed matrix.
+
+    Args:
+        patch: with its originals at hand.
+        form: ``lora``, or ``dora``, which is exact at a lower rank when the method ends with one
+            Bures row step.
+        rank: of every matrix; None: as few as the tolerance allows, matrix by matrix.
+        tolerance: largest share of the edit that may be lost.
+        progress: show a bar.
+
+    Returns:
+        parameter name → adapter.
+
+    Raises:
+        ValueError: unknown form, or a rank below 1, or a tolerance outside (0, 1).
+        PatchError: the originals are not at hand, or the patch changes nothing.
+    """
+    if form not in ("lora", "dora"):
+        raise ValueError(f"unknown adapter form {form!r}; known: lora, dora")
+    if rank is not None and rank < 1:
+        raise ValueError(f"the rank must be at least 1, got {rank}")
+    if not 0 < tolerance < 1:
+        raise ValueError(f"the tolerance must lie between 0 and 1, got {tolerance}")
+    if not patch.changed:
+        raise PatchError("this patch changes nothing, so there is nothing to export")
+    adapters = {}
+    for name, new in tqdm(patch.changed.items(), desc=f"factoring, {form}", disable=not progress):
+        old = patch.originals()[name]
+        if form == "dora":
+            adapters[name] = dora(old, new, _share(patch, name, old, new), rank=rank, tolerance=tolerance)
+        else:
+            adapters[name] = lora(old, new, rank=rank, tolerance=tolerance)
+    return adapters
+
+
+def _share(patch: Patch, name: str, original: Tensor, edited: Tensor) -> Tensor | None:
+    """The part of each original row that one Bures row step left; None when the method has another end."""
+    settings = patch.provenance.get("settings", {})
+    strength = patch.provenance.get("strength", 1.0)
+    alignment = patch.diagnostics.get(name, {}).get("alignment")
+    if settings.get("bures_iters") != 1 or settings.get("safety_valve") or alignment is None:
+        return None
+    old, whole = original.double(), original.double().lerp(edited.double(), 1 / strength)
+    return torch.lerp(torch.ones_like(old[:, 0]), row_step_share(whole, old, settings["ridge"], alignment), strength)
+
+
+def errors(patch: Patch, adapters: dict[str, Adapter]) -> pd.DataFrame:
+    """Tabulate ``projection, rank, error``: the share of the edit each adapter loses."""
+    old, new = patch.originals(), patch.changed
+    rows = [(name, each.rank, each.error(old[name], new[name])) for name, each in adapters.items()]
+    return pd.DataFrame(rows, columns=["projection", "rank", "error"])
+
+
+def export(
+    patch: Patch,
+    folder: str | Path,
+    form: str = "lora",
+    *,
+    pipe: Any = None,
+    rank: int | None = None,
+    tolerance: float = 1e-2,
+    metrics: pd.DataFrame | None = None,
+    licence: str | None = None,
+    progress: bool = False,
+) -> pd.DataFrame | None:
+    """Write a folder ready to publish: weights that stock diffusers loads, and a model card.
+
+    Args:
+        patch: the edit.
+        folder: must not exist yet; appears only when complete.
+        form: ``patch`` (without its undo), ``lora``, ``dora`` or ``pipeline``.
+        pipe: the base model: required for ``pipeline``, else for adapters of patches without
+            originals and for the licence in its card.
+        rank, tolerance: of adapters, see ``make_adapters``.
+        metrics: measured on pictures, for the card: columns ``metric, value``.
+        licence: of the base model; None: the one in its card.
+        progress: show a bar.
+
+    Returns:
+        of adapters the table of ``errors``, else None.
+
+    Raises:
+        ValueError: unknown form, or no pipeline where one is needed.
+        FileExistsError: the folder exists.
+        PatchError: the patch does not fit the pipeline.
+    """
+    folder = Path(folder)
+    if form not in FORMS:
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    if form == "pipeline" and pipe is None:
+        raise ValueError("the pipeline form needs the base model; name it")
+    if pipe is not None:
+        patch.remember(pipe)
+    licence = licence or base_licence(str(getattr(pipe, "name_or_path", "")) or "absent")
+    table = None
+    with new_folder(folder) as partial:
+        if form == "pipeline":
+            with patch.applied(pipe):
+                pipe.save_pretrained(partial, safe_serialization=True)
+        elif form == "patch":
+            patch.save(partial / "patch.safetensors", undo=False)
+        else:
+            adapters = make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress)
+            table = errors(patch, adapters)
+            about = {"provenance": json.dumps(patch.provenance), "form": form}
+            save_file(adapter_state(adapters), partial / ADAPTER_FILE, {"format": "pt", **about})
+        text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
+        (partial / "README.md").write_text(text)
+    return table
+
+
+def save_pipeline(pipe: Any, folder: str | Path) -> Path:
+    """Write a pipeline as a diffusers folder in safetensors.
+
+    Raises:
+        FileExistsError: the folder exists.
+    """
+    with new_folder(Path(folder)) as partial:
+        pipe.save_pretrained(partial, safe_serialization=True)
+    return Path(folder)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder that appears only when complete.
+
+    Raises:
+        FileExistsError: it exists already.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already; name another folder or remove it")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:
+    """Name the factors as ``load_lora_weights`` expects them."""
+    state = {}
+    for name, each in adapters.items():
+        module = f"unet.{name.removesuffix('.weight')}"
+        state[f"{module}.lora_A.weight"] = each.down.cpu().contiguous()
+        state[f"{module}.lora_B.weight"] = each.up.cpu().contiguous()
+        if each.magnitude is not None:
+            state[f"{module}.lora_magnitude_vector"] = each.magnitude.cpu().contiguous()
+    return state
+
+
+def error_curve(patch: Patch, ranks: Sequence[int]) -> pd.DataFrame:
+    """Measure what LoRA and DoRA lose at each rank.
+
+    Returns:
+        columns ``form, rank, error``: the mean over matrices of the share of the edit that is lost.
+    """
+    rows = []
+    for form in ("lora", "dora"):
+        for rank in tqdm(ranks, desc=f"{form} against rank"):
+            table = errors(patch, make_adapters(patch, form, rank=rank))
+            rows.append((form, rank, table["error"].mean()))
+    return pd.DataFrame(rows, columns=["form", "rank", "error"])

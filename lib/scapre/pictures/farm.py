@@ -1,0 +1,105 @@
+"""Draw a prompt list on many processes or machines: every batch by whoever is free."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from scapre.model.backbones import load_pipeline
+from scapre.patch.patch import Patch
+from scapre.pictures.generation import batches, draw_batch, open_folder
+from scapre.pool import scatter
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A model with an edit in effect, by names that every worker can open.
+
+    Attributes:
+        model: a diffusers folder or hub id.
+        device: where it runs.
+        dtype: type of its weights.
+        variant: files of the model, for example ``fp16``.
+        patch: a patch file to apply, or None.
+        strength: part of the edit, 0 to 1.
+    """
+
+    model: str
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+    variant: str | None = None
+    patch: str | None = None
+    strength: float = 1.0
+
+
+@lru_cache(maxsize=1)
+def _open(studio: Studio) -> tuple[Any, Patch | None]:
+    """Load model and edit once a process."""
+    pipe, patch = load_pipeline(studio.model, device=studio.device, dtype=studio.dtype, variant=studio.variant), None
+    if studio.patch:
+        patch = Patch.load(studio.patch)
+        patch.remember(pipe)
+        patch = patch.scaled(studio.strength) if studio.strength != 1 else patch
+    return pipe, patch
+
+
+@dataclass(frozen=True)
+class _Errand:
+    studio: Studio
+    part: pd.DataFrame
+    folder: Path
+    steps: int
+
+
+def _run(errand: _Errand) -> int:
+    pipe, patch = _open(errand.studio)
+    with patch.applied(pipe) if patch else nullcontext():
+        draw_batch(pipe, errand.part, errand.folder, errand.steps)
+    return len(errand.part)
+
+
+def generate_apart(
+    studio: Studio,
+    prompts: pd.DataFrame,
+    folder: str | Path,
+    *,
+    steps: int,
+    guidance: float,
+    samples: int = 1,
+    batch: int = 16,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Path:
+    """Draw what ``generation.generate`` draws, batch by batch on a pool; what is drawn is never drawn again.
+
+    Args:
+        studio: the model and edit; patch and model must be readable where the workers run.
+        workers, scheduler: see ``pool.scatter``. A worker that dies loses its batch only, which
+            another draws again.
+
+    Raises:
+        GenerationError, ValueError: see ``generation.generate``.
+        JobError: a batch failed; the pictures of all others are there.
+    """
+    _, patch = _open(studio)
+    missing = open_folder(
+        folder,
+        prompts,
+        model=Path(studio.model).name,
+        patch=patch,
+        samples=samples,
+        steps=steps,
+        guidance=guidance,
+    )
+    errands = [_Errand(studio, part, Path(folder).resolve(), steps) for part in batches(missing, batch)]
+    with tqdm(total=len(missing), desc="pictures") as bar:
+        for _, drawn in scatter(_run, errands, workers=workers, scheduler=scheduler):
+            bar.update(drawn)
+    return Path(folder)

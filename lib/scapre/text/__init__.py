@@ -1,0 +1,5 @@
+"""Sentences in; features c and their moments out: all an edit needs to know of its concepts.
+
+``embeddings`` encodes and pairs token positions (c_{k,t}, ñ_t), ``gathering`` leads from names to ``statistics``
+(C, C*, R, e₀, the gram S and the cross X), ``conflict`` says from features alone what an edit will disturb.
+"""

@@ -1,0 +1,77 @@
+"""From names to statistics: every prompt is encoded once, for all layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from scapre.concepts.lists import TEMPLATES, check_concepts, spread
+from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, pair_whole
+from scapre.text.statistics import ConceptStatistics, matched
+
+
+def gather(
+    pipe: Any,
+    targets: Sequence[str],
+    *,
+    anchors: str | Sequence[str] | None = " ",
+    retained: Sequence[str] = (),
+    templates: str = "name",
+    positions: Literal["content", "whole"] = "content",
+    progress: bool = False,
+) -> ConceptStatistics:
+    """Encode every prompt once and collect what the solvers need.
+
+    Each concept is put into every sentence of ``templates``; its features are averaged
+    and its contexts share its weight, so a richer set does not erase more strongly.
+
+    Args:
+        anchors: None replaces each target by its nearest retained concept, in the same sentences.
+        positions: contexts from the last content token on, or all positions of a prompt.
+
+    Raises:
+        ConceptError: lists that contradict each other.
+        ValueError: unknown templates, as many anchors as neither one nor the targets, or
+            anchors None and nothing retained.
+    """
+    wanted, kept = check_concepts(targets, retained)
+    if templates not in TEMPLATES:
+        raise ValueError(f"unknown templates {templates!r}; known: {', '.join(TEMPLATES)}")
+    if anchors is None and not kept:
+        raise ValueError("nothing is retained to take anchors from; name anchors or concepts to keep")
+    sentences = TEMPLATES[templates]
+    share, device = len(sentences), pipe.device
+    pair = pair_contexts if positions == "content" else pair_whole
+
+    def say(names: Sequence[str]) -> Encoded:
+        # A blank stays blank: " " in a sentence would anchor to the sentence's other words.
+        return encode(pipe, [s.format(n) if n.strip() else n for n in names for s in sentences], progress=progress)
+
+    def pool(encoded: Encoded) -> Tensor:
+        return encoded.features.unflatten(0, (-1, share)).mean(1).double()
+
+    erase, blank = say(wanted), encode(pipe, [""]).hidden[0]
+    width = erase.hidden.shape[-1]
+    kept_features, kept_contexts = blank.new_zeros(0, width).double(), blank.new_zeros(0, 1, width)
+    root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
+    if kept:
+        keep = say(kept)
+        kept_features = pool(keep)
+        kept_contexts = pair(keep, keep, torch.arange(len(keep.last), device=device)).targets * root
+    named = spread(" " if anchors is None else anchors, wanted)
+    unique = list(dict.fromkeys(named))
+    replace, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
+    anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()
+    paired = pair(erase, replace, anchor_of)
+    statistics = ConceptStatistics(
+        targets=pool(erase),
+        anchors=pool(replace)[owner],
+        contexts=Contexts(paired.targets * root, paired.anchors * root, anchor_of),
+        retained=kept_features,
+        kept=kept_contexts,
+        blank=blank.double(),
+    )
+    return matched(statistics) if anchors is None else statistics

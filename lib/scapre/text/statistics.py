@@ -1,0 +1,104 @@
+"""What an edit needs to know of its concepts: moments that no layer enters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from scapre.maths.linalg import nearest
+from scapre.text.embeddings import Contexts
+
+CHUNK = 256  # concepts a product: bounds memory, changes nothing else
+
+
+@dataclass(frozen=True)
+class ConceptStatistics:
+    """Features of targets, anchors and retained concepts, and their second moments.
+
+    Features are float64, contexts float32 (there may be millions of them); every moment
+    is accumulated in float64.
+
+    Attributes:
+        targets: C, ``(m, d)``, features at the last content token.
+        anchors: C*, ``(m, d)``, the same of each target's replacement.
+        contexts: paired positions of every sentence, ``share`` sentences a target, targets slowest;
+            from the last content token on, or all, as the method reads them.
+        retained: R, ``(r, d)``, last content token.
+        kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
+        blank: hidden states of the empty prompt, ``(T, d)``.
+    """
+
+    targets: Tensor
+    anchors: Tensor
+    contexts: Contexts
+    retained: Tensor
+    kept: Tensor
+    blank: Tensor
+
+    @property
+    def width(self) -> int:
+        """d, the width of the text features."""
+        return self.targets.shape[1]
+
+    @property
+    def null(self) -> Tensor:
+        """e₀, ``(d,)``: position 1 of the empty prompt."""
+        return self.blank[1]
+
+    @property
+    def share(self) -> int:
+        """How many sentences stand for one target."""
+        return len(self.contexts.targets) // len(self.targets)
+
+    @cached_property
+    def gram(self) -> Tensor:
+        """S = Σ_k Σ_t c_{k,t} c_{k,t}ᵀ, ``(d, d)`` float64 (Eq. 4)."""
+        return second_moment(self.contexts.targets)
+
+    @cached_property
+    def kept_gram(self) -> Tensor:
+        """Σ_r Σ_t r_t r_tᵀ over the retained concepts, ``(d, d)`` float64; zero without any."""
+        return second_moment(self.kept)
+
+    @cached_property
+    def cross(self) -> Tensor:
+        """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
+        pairs = self.contexts
+        total = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.targets.device)
+        for chunk, owner in zip(pairs.targets.split(CHUNK), pairs.anchor_of.split(CHUNK), strict=True):
+            # Targets of one replacement share it, so their contexts are added up before the product.
+            kinds, place = owner.unique(return_inverse=True)
+            shape = (len(kinds), *chunk.shape[1:])
+            sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, chunk.double())
+            total += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
+        return total
+
+
+def matched(statistics: ConceptStatistics) -> ConceptStatistics:
+    """Replace each target by its nearest retained concept, in the same sentences; without any, change nothing.
+
+    Contexts are paired as ``embeddings.pair_contexts`` would: as far as both sides reach.
+    """
+    if len(statistics.retained) == 0:
+        return statistics
+    owner, share = nearest(statistics.targets, statistics.retained), statistics.share
+    places = owner[:, None] * share + torch.arange(share, device=owner.device)
+    anchor_of = places.flatten()
+    targets, kept = statistics.contexts.targets, statistics.kept
+    length = min(targets.shape[1], kept.shape[1])
+    present = kept[:, :length].any(-1)[anchor_of]
+    contexts = Contexts(targets[:, :length] * present[..., None], kept[:, :length], anchor_of)
+    return replace(statistics, anchors=statistics.retained[owner], contexts=contexts)
+
+
+def second_moment(contexts: Tensor) -> Tensor:
+    """Sum the outer products of all rows of ``(m, L, d)`` in float64, chunk by chunk."""
+    d = contexts.shape[-1]
+    total = torch.zeros(d, d, dtype=torch.float64, device=contexts.device)
+    for chunk in contexts.split(CHUNK):
+        rows = chunk.reshape(-1, d).double()
+        total += rows.T @ rows
+    return total

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from scapre.editing.bench import benchmark, families
+from scapre.methods.registry import METHODS
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_timed(method: str) -> None:
+    table = benchmark("tiny", method, [1, 3])
+    assert table["n"].tolist() == [1, 3]
+    assert (table[["statistics", "solve", "floor", "naive", "GB"]] > 0).all().all()
+
+
+def test_unknown_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="known: sd1"):
+        benchmark("sd9")
+    with pytest.raises(ValueError, match="known: scapre"):
+        benchmark("tiny", "magic")
+
+
+def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"sd1": (64, 8, {32: 2}), "sd2": (80, 8, {32: 2}), "sdxl": (96, 8, {16: 1, 32: 3})}
+    monkeypatch.setattr("scapre.editing.bench.SHAPES", small)
+    table = families(3)
+    assert table["model"].tolist() == ["sd1", "sd2", "sdxl"]
+    assert table["matrices"].tolist() == [4, 4, 8]
+    assert table["rows"].tolist() == [128, 128, 224]
+    assert (table["total"] > 0).all()

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from itertools import chain
+
+import pandas as pd
+import pytest
+from scapre.concepts.lists import read_concepts
+from scapre.experiments import cases as experiments
+from scapre.experiments.ablation import ABLATIONS, SUMMED, ablation_cases
+from scapre.experiments.cases import (
+    BLANK,
+    VALIDATED,
+    capacity_cases,
+    operating_point,
+    precision_cases,
+    restricted_cases,
+    scaling_cases,
+    style_cases,
+    validation_cases,
+    vocabulary,
+)
+from scapre.experiments.sweep import UNEDITED, Case
+from scapre.methods.registry import METHODS
+
+NAMES, VALIDATION = vocabulary()
+
+
+def sides(case: Case) -> dict[str, set[str]]:
+    return {side: set(part["concept"]) for side, part in case.pictures.groupby("side")}
+
+
+def test_the_vocabulary_is_split() -> None:
+    assert len(NAMES) == 340
+    assert len(VALIDATION) == 60
+    assert not set(NAMES) & set(VALIDATION)
+
+
+def test_no_experiment_draws_what_defaults_were_chosen_on() -> None:
+    cases = chain(
+        scaling_cases(["uce"], [1, 320], [0, 1], 48),
+        precision_cases(["uce"], [0], 18),
+        style_cases(["uce"], [1], [0], 48),
+        restricted_cases(["uce"], [0], 32),
+        ablation_cases([10], [0], 48),
+    )
+    for case in cases:
+        assert not set(case.pictures["concept"]) & set(VALIDATION)
+    for case in validation_cases({"uce": ("ridge", (0.5,))}, [20], [0], 36):
+        assert set(case.pictures["concept"]) <= set(VALIDATION)
+
+
+@pytest.mark.parametrize("n", [1, 50, 320])
+def test_scaling_names_everything_but_targets_and_bystanders(n: int) -> None:
+    (case,) = scaling_cases(["uce"], [n], [2], 48)
+    drawn, kept = sides(case), set(case.retained)
+    assert drawn["unlearn"] <= set(case.targets)
+    assert len(case.targets) == n
+    assert drawn["preserve"] <= kept
+    assert not drawn["bystander"] & kept
+    assert not kept & set(case.targets)
+    assert len(kept) == 400 - n - 10
+    assert case.pictures.groupby("side").size().max() <= 48
+
+
+def test_more_targets_contain_fewer_and_too_many_are_refused() -> None:
+    few, many = scaling_cases(["uce"], [5, 20], [0], 12)
+    assert set(few.targets) < set(many.targets)
+    unnamed = [set(NAMES) - set(c.retained) - set(c.targets) for c in (few, many)]
+    assert unnamed[0] == unnamed[1]
+    assert len(unnamed[0]) == 10
+    with pytest.raises(ValueError, match="321 targets leave none to keep; at most 320"):
+        scaling_cases(["uce"], [321], [0], 12)
+
+
+def test_phrases_outnumber_dimensions() -> None:
+    (case,) = capacity_cases(["uce"], [1500], [0])
+    assert len(set(case.targets)) == 1500
+    assert len(case.pictures) == 0
+    assert not {target.split(" in ")[0] for target in case.targets} & set(case.retained)
+    with pytest.raises(ValueError, match="there are 1740 phrases"):
+        capacity_cases(["uce"], [2000], [0])
+
+
+def test_look_alikes_are_named_or_not() -> None:
+    named, unnamed = precision_cases(["uce"], [0], 18), precision_cases(["uce"], [0], 18, named=False)
+    assert len(named) == 12
+    for one, other in zip(named, unnamed, strict=True):
+        assert sides(one)["preserve"] <= set(one.retained)
+        assert not sides(other)["preserve"] & set(other.retained)
+        assert len(one.targets) == 2
+
+
+def test_styles_are_split_and_objects_kept() -> None:
+    (case,) = style_cases(["uce"], [2], [0], 30)
+    styles = {side: set(part["style"]) for side, part in case.pictures.groupby("side")}
+    assert len(styles["unlearn"]) == 2
+    assert len(styles["preserve"]) == 4
+    assert all(any(s in target for s in styles["unlearn"]) for target in case.targets)
+    drawn = set(case.pictures["concept"])  # examples are of objects that are never drawn
+    assert not any(f"a picture of a {name} in" in target for name in drawn for target in case.targets)
+    assert {"dog", "a picture of a dog"} <= set(case.retained)
+
+
+def test_synonyms_are_asked_for_and_never_erased() -> None:
+    (case,) = restricted_cases(["uce"], [0], 60)
+    spoken = case.pictures[case.pictures["side"] == "unlearn_synonym"]
+    assert set(spoken["concept"]) <= set(read_concepts("restricted")["name"])
+    assert not spoken["prompt"].str.contains("beer mug").any()
+    assert "ale" in " ".join(spoken["prompt"]) or "pint" in " ".join(spoken["prompt"])
+    other = case.pictures[case.pictures["side"] == "unlearn_indirect"]["prompt"]
+    assert other.str.startswith("an artwork").all()
+    (blank,) = restricted_cases(["scapre"], [0], 60, blank=True)
+    assert (blank.options, blank.labels["point"]) == ({"anchors": " "}, BLANK)
+
+
+def test_ablations_differ_from_the_whole_in_one_thing() -> None:
+    cases = {c.labels["variant"]: c for c in ablation_cases([10], [0], 12)}
+    assert list(cases) == list(ABLATIONS)
+    assert len({c.key for c in cases.values()}) == len(cases)
+    for name, (method, settings, *_) in ABLATIONS.items():
+        assert set(settings) <= set(METHODS[method].defaults), name
+    weight = METHODS["scapre"].defaults["erase_scale"]  # of ten targets together; summed, half of twenty's
+    assert cases[SUMMED].settings == {"erase_scale": weight / 2}
+
+
+def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    assert operating_point("uce", "published") == {}
+    assert operating_point(UNEDITED, VALIDATED) == {}
+    with pytest.raises(ValueError, match="unknown operating point 'best'"):
+        operating_point("uce", "best")
+    monkeypatch.setattr(experiments, "data_folder", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match="run `scapre run 09 --profile full` first"):
+        operating_point("uce", VALIDATED)
+    folder = tmp_path / "results" / "09_operating_points"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"method": ["uce"], "knob": ["ridge"], "value": [2.0]}).to_csv(folder / "best.csv", index=False)
+    assert operating_point("uce", VALIDATED) == {"ridge": 2.0}
+
+
+def test_every_grid_holds_its_default() -> None:
+    for name, method in METHODS.items():
+        assert len(method.grid) == 6, name
+        assert method.defaults[method.knob] in method.grid, name

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import scapre
+import torch
+from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, remember_prompts
+from scapre.text.gathering import gather
+from toys import tiny_pipe, tiny_xl_pipe
+
+
+def test_last_content_token_and_blank_prompts() -> None:
+    pipe = tiny_pipe()
+    encoded = encode(pipe, ["cat", "a picture of a red car", "", " "])
+    lengths = [len(pipe.tokenizer(w).input_ids) for w in ("cat", "a picture of a red car", "", " ")]
+    assert encoded.last.tolist() == [n - 2 for n in lengths]
+    assert encoded.last[2:].tolist() == [0, 0]
+    alone = pipe.text_encoder(pipe.tokenizer("cat", padding="max_length", return_tensors="pt").input_ids)
+    assert torch.allclose(encoded.features[0], alone.last_hidden_state[0, lengths[0] - 2], atol=1e-6)
+
+
+def literal(target: Encoded, anchor: Encoded) -> tuple[list[int], list[int]]:
+    """The reference's positions: f_o … T−1−max(0, f−f_o) and f_n … T−1−max(0, f−f_n)."""
+    length, f_o, f_n = target.hidden.shape[1], int(target.last[0]), int(anchor.last[0])
+    f = max(f_o, f_n)
+    return list(range(f_o, length - (f - f_o))), list(range(f_n, length - (f - f_n)))
+
+
+def test_positions_are_paired_as_in_the_reference() -> None:
+    g = torch.Generator().manual_seed(0)
+    for f_o, f_n in ((1, 0), (0, 3), (4, 4), (2, 6)):
+        target, anchor = (Encoded(torch.randn(1, 8, 3, generator=g), torch.tensor([f])) for f in (f_o, f_n))
+        mine, theirs = literal(target, anchor)
+        assert len(mine) == len(theirs)
+        paired: Contexts = pair_contexts(target, anchor, torch.tensor([0]))
+        assert torch.equal(paired.targets[0], target.hidden[0, mine])
+        assert torch.equal(paired.anchors[0, : len(theirs)], anchor.hidden[0, theirs])
+
+
+def test_shorter_targets_are_padded_with_zeros() -> None:
+    g = torch.Generator().manual_seed(0)
+    targets = Encoded(torch.randn(2, 8, 3, generator=g), torch.tensor([1, 4]))
+    anchor = Encoded(torch.randn(1, 8, 3, generator=g), torch.tensor([0]))
+    paired = pair_contexts(targets, anchor, torch.tensor([0, 0]))
+    assert paired.targets.shape == (2, 7, 3)
+    assert (paired.targets[1, 4:] == 0).all()
+    assert (paired.targets[1, :4] != 0).all()
+
+
+def test_a_richer_template_set_pools_and_does_not_erase_more_strongly() -> None:
+    pipe = tiny_pipe()
+    one = gather(pipe, ["cat", "dog"], retained=["sun"])
+    many = gather(pipe, ["cat", "dog"], retained=["sun"], templates="sentences")
+    assert many.targets.shape == one.targets.shape
+    assert many.retained.shape == one.retained.shape
+    assert not torch.allclose(many.targets, one.targets)
+    assert 0.4 < float(many.gram.trace() / one.gram.trace()) < 1.5
+    assert 0.4 < float(many.kept_gram.trace() / one.kept_gram.trace()) < 1.5
+
+
+def test_one_anchor_for_all_equals_the_same_anchor_for_each() -> None:
+    pipe = tiny_pipe()
+    for method in ("scapre", "scapre-basic", "uce"):
+        one = scapre.erase(pipe, ["cat", "dog"], anchors="sun", method=method, progress=False)
+        each = scapre.erase(pipe, ["cat", "dog"], anchors=["sun", "sun"], method=method, progress=False)
+        assert all(torch.equal(one.edited[k], each.edited[k]) for k in one.edited)
+
+
+def test_two_text_encoders_stand_side_by_side() -> None:
+    pipe = tiny_xl_pipe()
+    encoded = encode(pipe, ["cat", "dog"])
+    assert encoded.hidden.shape == (2, 12, 64)
+    patch = scapre.erase(pipe, ["cat"], retained=["dog"], progress=False)
+    with patch.applied(pipe):
+        assert all(facts["drift"] > 0 for facts in patch.diagnostics.values())
+
+
+def test_remembered_prompts_are_encoded_once_and_alike() -> None:
+    pipe = tiny_pipe()
+    words = ["cat", "a picture of a red car", "cat", ""]
+    plain = encode(pipe, words)
+    remember_prompts(pipe)
+    encode(pipe, words[:2])
+    calls = []
+    pipe.text_encoder.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
+    again = encode(pipe, words)
+    assert calls == [1]  # only the empty prompt is new
+    assert torch.allclose(again.hidden, plain.hidden, atol=1e-6)
+    assert again.last.tolist() == plain.last.tolist()

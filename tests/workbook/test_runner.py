@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+import yaml
+from scapre.cli import app
+from scapre.pool import cores
+from scapre.workbook.runner import (
+    START_TRIES,
+    NotebookError,
+    find,
+    notebooks,
+    profile_values,
+    run_many,
+    run_notebook,
+    scrub,
+)
+from typer.testing import CliRunner
+
+NOTE = """import json, os, pathlib, time
+facts = {"runtime": os.environ["JUPYTER_RUNTIME_DIR"], "threads": os.environ["OMP_NUM_THREADS"], "seed": seed}
+pathlib.Path(f"{out}.partial").write_text(json.dumps(facts | {"begin": begin, "end": time.time()}))
+os.replace(f"{out}.partial", out)"""
+
+
+def write(path: Path, *cells: str) -> Path:
+    new = nbformat.v4
+    first = new.new_code_cell(
+        f"import time\nseed = 1\nbegin = time.time()\nout = {str(path.with_suffix('.json'))!r}",
+        metadata={"tags": ["parameters"]},
+    )
+    book = new.new_notebook(
+        cells=[first, *map(new.new_code_cell, cells)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "environment.yml").touch()
+    monkeypatch.setenv("SCAPRE_ROOT", str(tmp_path))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    return tmp_path
+
+
+def test_unknown_parameters_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotebookError, match=r"no parameter sed; it knows .*seed"):
+        run_notebook(notebooks()[0], tmp_path / "x.ipynb", {"sed": 1})
+
+
+def test_unknown_notebooks_are_refused() -> None:
+    with pytest.raises(NotebookError, match="no notebook named '99'"):
+        find("99")
+    assert find("00") == notebooks()[0]
+
+
+def test_a_failing_cell_is_named_and_leaves_no_result(tmp_path: Path) -> None:
+    path = write(tmp_path / "09_fails.ipynb", "1 / 0")
+    with pytest.raises(NotebookError, match="09_fails, cell 2: ZeroDivisionError"):
+        run_notebook(path, tmp_path / "out.ipynb")
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_slow_cell_and_a_dead_kernel_are_named(tmp_path: Path) -> None:
+    slow = write(tmp_path / "08_slow.ipynb", "time.sleep(60)")
+    with pytest.raises(NotebookError, match="08_slow: a cell took over 1 s"):
+        run_notebook(slow, tmp_path / "out.ipynb", timeout=1)
+    dead = write(tmp_path / "09_dies.ipynb", "import os\nos._exit(9)")
+    with pytest.raises(NotebookError, match="09_dies: its kernel died"):
+        run_notebook(dead, tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("misses", [START_TRIES - 1, START_TRIES])
+def test_a_kernel_that_does_not_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, misses: int
+) -> None:
+    path, calls = write(tmp_path / "09_fine.ipynb"), []
+
+    def start(_: str, output: str, *args: object, **kwargs: object) -> None:
+        calls.append(output)
+        if len(calls) <= misses:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        Path(output).touch()
+
+    monkeypatch.setattr(papermill, "execute_notebook", start)
+    if misses < START_TRIES:
+        run_notebook(path, tmp_path / "out.ipynb")
+        assert (tmp_path / "out.ipynb").exists()
+    else:
+        with pytest.raises(NotebookError, match="09_fine: the kernel did not start"):
+            run_notebook(path, tmp_path / "out.ipynb")
+    assert len(calls) == START_TRIES
+
+
+def test_notebooks_run_side_by_side_and_one_failure_stops_no_other(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scapre.workbook.runner.STAGGER", 0.1)
+    books = checkout / "notebooks"
+    cells = {"01_fine": ["time.sleep(4)", NOTE], "02_fails": ["time.sleep(4)", NOTE, "1 / 0"], "03_fine": [NOTE]}
+    paths = [write(books / f"{name}.ipynb", *sources) for name, sources in cells.items()]
+    (books / "profiles").mkdir()
+    (books / "profiles" / "01_fine.full.yaml").write_text(yaml.safe_dump({"seed": 7}))
+    outcomes = {o.name: o.error for o in run_many(paths, jobs=2, profile="full")}
+    assert "02_fails, cell 4: ZeroDivisionError" in outcomes.pop("02_fails")
+    assert outcomes == {"01_fine": "", "03_fine": ""}
+    facts = [json.loads((books / f"{name}.json").read_text()) for name in cells]
+    assert [f["seed"] for f in facts] == [7, 1, 1]
+    assert len({f["runtime"] for f in facts}) == 3
+    assert {f["threads"] for f in facts} == {str(max(1, cores() // 2))}
+    assert facts[1]["begin"] < facts[0]["end"]
+    assert facts[0]["begin"] < facts[1]["end"]
+    assert (checkout / "data" / "cache" / "executed" / "01_fine.ipynb").is_file()
+
+
+def test_the_command_says_how_each_ended_and_updates(checkout: Path) -> None:
+    path = write(checkout / "notebooks" / "01_fine.ipynb", "print('hello')")
+    write(checkout / "notebooks" / "02_fails.ipynb", "1 / 0")
+    done = CliRunner().invoke(app, ["run", "--update", "--jobs", "2"])
+    assert done.exit_code == 1
+    assert "01_fine " in done.stdout
+    assert "02_fails, cell 2: ZeroDivisionError" in done.stderr
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "hello\n"
+
+
+def test_profiles_are_checked_before_anything_runs(checkout: Path) -> None:
+    path = write(checkout / "notebooks" / "01_fine.ipynb")
+    folder = checkout / "notebooks" / "profiles"
+    folder.mkdir()
+    assert profile_values(path, "default") == {}
+    for text, complaint in (("sed: 1", "no parameter sed"), ("- 1", "must hold lines"), ("a: [", "is not YAML")):
+        (folder / "01_fine.full.yaml").write_text(text)
+        with pytest.raises(NotebookError, match=complaint):
+            run_many([path], profile="full")
+    with pytest.raises(NotebookError, match="no notebook has a profile 'ful'; known: default, full"):
+        run_many([path], profile="ful")
+    done = CliRunner().invoke(app, ["run", "--profile", "ful"])
+    assert done.exit_code == 1
+    assert "known: default, full" in done.stderr
+
+
+def test_scrubbing_removes_what_differs_between_runs(tmp_path: Path) -> None:
+    path = write(tmp_path / "09_fine.ipynb", "import ipywidgets\nipywidgets.Checkbox()")
+    run_notebook(path, tmp_path / "out.ipynb", {"seed": 2})
+    assert "Checkbox" in (tmp_path / "out.ipynb").read_text()
+    scrub(tmp_path / "out.ipynb")
+    done = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert not {"papermill", "widgets"} & set(done.metadata)
+    assert [c.metadata for c in done.cells] == [{"tags": ["parameters"]}, {"tags": []}]
+    assert done.cells[1].outputs == []
+    assert done.cells[0].execution_count == 1

@@ -1,0 +1,114 @@
+"""The static site, opened from the disk in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from playwright.sync_api import Page
+from scapre.paths import repository
+from scapre.workbook.runner import notebooks
+from scapre.workbook.site import SiteError, build_site
+
+LOADED = "() => [...document.images].map(i => [i.getAttribute('src').slice(0, 80), i.complete && i.naturalWidth > 0])"
+
+ANCHORLESS = """() => [...document.links].filter(a => a.hash && a.pathname === location.pathname
+    && ![a.hash.slice(1), decodeURIComponent(a.hash.slice(1))].some(i => document.getElementById(i)))
+    .map(a => a.href)"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return build_site(tmp_path_factory.mktemp("site"), progress=False)
+
+
+def faults(page: Page, path: Path, strangers: list[str]) -> list[str]:
+    """Open a page and list what is broken on it."""
+    errors: list[str] = []
+    page.on("requestfailed", lambda r: errors.append(f"failed: {r.url[:80]}"))
+    page.on("pageerror", lambda e: errors.append(f"script: {e}"))
+    page.goto(path.as_uri())
+    if page.locator("script[src]").count():
+        page.evaluate("() => MathJax.startup.promise")
+    page.evaluate("() => document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+    page.wait_for_load_state("networkidle")
+    errors += [f"picture: {src}" for src, loaded in page.evaluate(LOADED) if not loaded]
+    for address in page.evaluate("() => [...document.links].map(a => a.href)"):
+        parts = urlsplit(address)
+        if parts.scheme == "file" and not Path(unquote(parts.path)).is_file():
+            errors.append(f"link: {address}")
+    errors += [f"anchor: {address}" for address in page.evaluate(ANCHORLESS)]
+    errors += [f"formula: {text}" for text in page.locator("mjx-merror").all_inner_texts()]
+    return errors + [f"outside: {url}" for url in strangers]
+
+
+def test_every_page_is_whole_without_a_network(site: list[Path], page: Page, strangers: list[str]) -> None:
+    page.context.set_offline(True)
+    root = site[0].parent
+    assert {p.stem for p in root.glob("notebooks/*.html")} == {p.stem for p in notebooks()}
+    for path in site:
+        assert faults(page, path, strangers) == [], path
+
+
+def test_every_figure_is_shown(site: list[Path], page: Page) -> None:
+    page.goto((site[0].parent / "FIGURES.html").as_uri())
+    shown = {Path(src).name for src in page.evaluate("() => [...document.images].map(i => i.getAttribute('src'))")}
+    assert shown == {p.name for p in (repository() / "figures").rglob("*.png")}
+
+
+def test_formulas_are_set_and_code_is_coloured(site: list[Path], page: Page) -> None:
+    page.goto((site[0].parent / "notebooks" / "00_first_erasure.html").as_uri())
+    page.evaluate("() => MathJax.startup.promise")
+    assert page.locator("mjx-container svg").count() > 5
+    assert "$" not in page.locator("main p").all_inner_texts()[4]
+    assert page.locator(".highlight .kn").count() > 3
+
+
+def test_the_check_sees_what_is_broken(site: list[Path], page: Page, strangers: list[str]) -> None:
+    path = site[0].parent / "broken.html"
+    path.write_text(
+        '<img src="no.png"><a href="no.html">x</a><a href="#no">y</a><script src="https://example.invalid/x.js"></script>'
+    )
+    page.context.set_offline(True)
+    page.add_init_script("MathJax = {startup: {promise: null}}")
+    found = " ".join(faults(page, path, strangers))
+    for part in ("picture: no.png", "link: file://", "anchor: file://", "outside: https://example.invalid", "failed: "):
+        assert part in found, part
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "environment.yml").touch()
+    (tmp_path / "README.md").write_text("[more](docs/more.md)")
+    monkeypatch.setenv("SCAPRE_ROOT", str(tmp_path))
+    monkeypatch.setattr("scapre.workbook.site._renderer", lambda: tmp_path / "environment.yml")
+    with pytest.raises(SiteError, match=r"README\.md links to docs/more\.md, which is no file"):
+        build_site(tmp_path / "site", progress=False)
+
+
+def test_pages_linked_from_notebooks_are_built_and_links_keep_their_meaning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("notebooks", "docs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "environment.yml").touch()
+    (tmp_path / "README.md").write_text("[first](notebooks/00_a.ipynb)")
+    (tmp_path / "docs" / "more.md").write_text("[home](../README.md#top) [data](../environment.yml)")
+    cell = nbformat.v4.new_markdown_cell("# 00 · One\n\n[more](../docs/more.md) [web](https://example.invalid)")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "00_a.ipynb")
+    monkeypatch.setenv("SCAPRE_ROOT", str(tmp_path))
+    monkeypatch.setattr("scapre.workbook.site._renderer", lambda: tmp_path / "environment.yml")
+    pages = build_site(tmp_path / "site", progress=False)
+    assert [p.relative_to(tmp_path / "site").as_posix() for p in pages] == [
+        "index.html",
+        "FIGURES.html",
+        "notebooks/00_a.html",
+        "docs/more.html",
+    ]
+    assert 'href="notebooks/00_a.html"' in pages[0].read_text()
+    book = pages[2].read_text()
+    assert 'href="../docs/more.html"' in book
+    assert 'href="https://example.invalid"' in book
+    assert 'href="../index.html#top"' in pages[3].read_text()
+    assert (tmp_path / "site" / "environment.yml").is_file()
