@@ -11,10 +11,10 @@ import scapre
 import torch
 from families import UNETS, real_unet, small_pipeline
 from scapre.editing.bench import SHAPES
+from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import projection_names
 from scapre.model.sampling import sample
 from scapre.patch.export import export
-from scapre.patch.patch import fingerprint
 from scapre.text.embeddings import encode
 
 FAMILIES = list(UNETS)

@@ -13,8 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scapre.methods.registry import METHODS
+from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import projection_names, read_projections
-from scapre.patch.patch import Patch, fingerprint, undo_path
+from scapre.patch.patch import Patch, undo_path
 from toys import tiny_pipe
 
 #: what somebody without scapre does with a patch file

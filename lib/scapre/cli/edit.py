@@ -16,8 +16,9 @@ from scapre.editing.erase import remember, solve
 from scapre.editing.guard import warnings
 from scapre.editing.memory import Memory
 from scapre.methods.registry import complete
+from scapre.model.fingerprint import fingerprint
 from scapre.patch.export import save_pipeline
-from scapre.patch.patch import Patch, fingerprint, undo_path
+from scapre.patch.patch import Patch, undo_path
 
 commands = typer.Typer()
 

@@ -15,8 +15,9 @@ from torch.nn.functional import normalize, pad
 
 from scapre.concepts.lists import ConceptError, spread
 from scapre.maths.linalg import nearest
+from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import read_projections, unet_of
-from scapre.patch.patch import PatchError, fingerprint
+from scapre.patch.patch import PatchError
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from scapre.patch.patch import Patch, fingerprint
+from scapre.model.fingerprint import fingerprint
+from scapre.patch.patch import Patch
 
 #: how each form is loaded; FOLDER is the exported folder
 LOADING = {

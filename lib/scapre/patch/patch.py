@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import read_projections, unet_of, write_projections
 
 FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
@@ -22,16 +22,6 @@ FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
 
 class PatchError(RuntimeError):
     """A patch does not fit the model or file at hand; the message says why."""
-
-
-def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """Hash names, shapes, types and bits of weights (SHA-256)."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        tensor = weights[name].detach().cpu().contiguous()
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

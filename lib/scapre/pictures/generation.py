@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.model.fingerprint import fingerprint
 from scapre.model.sampling import sample
-from scapre.patch.patch import Patch, fingerprint
+from scapre.patch.patch import Patch
 from scapre.pictures.judges import Judges
 from scapre.pictures.metrics import interval, overall, proportion
 from scapre.text.embeddings import encode
