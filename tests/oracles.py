@@ -81,19 +81,17 @@ def ridge_by_sum(weight, contexts, anchors, kept, ridge, scale, retain) -> Tenso
     return torch.linalg.solve(right.T, left.T).T
 
 
-def rece_by_layers(weights, contexts, anchors, kept, ridge, scale, retain, gamma, epochs) -> list[Tensor]:
-    """Erase on every layer; then derive every embedding from sums over layers, add it to the targets, erase anew."""
-    targets, goals = list(contexts), list(anchors)
-    edited = [ridge_by_sum(w, targets, goals, kept, ridge, scale, retain) for w in weights]
+def rece_by_layers(weights, first, again, kept, ridges, scale, retains, gamma, epochs) -> list[Tensor]:
+    """Erase ``first`` on every layer; then derive ``again`` from sums over layers and erase it in what is edited."""
+    edited = [ridge_by_sum(w, *first, kept, ridges[0], scale, retains[0]) for w in weights]
     for _ in range(epochs):
         left = gamma * torch.eye(weights[0].shape[1], dtype=weights[0].dtype)
         right = torch.zeros_like(left)
         for w, w0 in zip(edited, weights, strict=True):
             left = left + w.T @ w
             right = right + w.T @ w0
-        targets = targets + [torch.linalg.solve(left, right @ c) for c in contexts]
-        goals = goals + list(anchors)
-        edited = [ridge_by_sum(w, targets, goals, kept, ridge, scale, retain) for w in weights]
+        derived = [torch.linalg.solve(left, right @ c) for c in again[0]]
+        edited = [ridge_by_sum(w, derived, again[1], kept, ridges[1], scale, retains[1]) for w in edited]
     return edited
 
 
@@ -103,11 +101,12 @@ def kept_moment_by_copies(weight, kept, provisional, noise, prior_filter) -> Ten
 
     def strong(points: Tensor) -> Tensor:
         influence = torch.stack([(change @ p).norm() for p in points])
-        return influence >= influence.mean() - 1e-12 if prior_filter else influence >= 0
+        return influence >= influence.mean() - 1e-12
 
     _, _, right = torch.linalg.svd(weight, full_matrices=False)
-    chosen = strong(kept)
-    kept, noise = kept[chosen], noise[chosen]
+    if prior_filter and noise.numel():
+        chosen = strong(kept)
+        kept, noise = kept[chosen], noise[chosen]
     v = right[-1] if kept.sum(0) @ right[-1] >= 0 else -right[-1]
     points = list(kept)
     if noise.numel():

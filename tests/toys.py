@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
@@ -23,22 +24,25 @@ def statistics(
 
     contexts = draw(m * share, length, d).float()
     anchor_of = torch.arange(m).repeat_interleave(share) % anchors
-    replace = draw(anchors, length, d).float()
+    instead = draw(anchors, length, d).float()
     kept = draw(retained, length, d).float()
+    first = torch.zeros(max(m * share, anchors, retained), dtype=torch.long)
     return ConceptStatistics(
         targets=contexts[::share, 0].double(),
-        anchors=replace[anchor_of[::share], 0].double(),
-        contexts=Contexts(contexts, replace, anchor_of),
+        anchors=instead[anchor_of[::share], 0].double(),
+        contexts=Contexts(contexts, instead, anchor_of, first[: m * share], first[:anchors]),
         retained=kept[:, 0].double(),
         kept=kept,
+        kept_last=first[:retained],
         blank=draw(length, d),
     )
 
 
 def turned(s: ConceptStatistics, q: torch.Tensor) -> ConceptStatistics:
     """The same concepts in rotated coordinates of text space (float32 contexts lose 1e-7)."""
-    pairs = Contexts(s.contexts.targets @ q.float(), s.contexts.anchors @ q.float(), s.contexts.anchor_of)
-    return ConceptStatistics(s.targets @ q, s.anchors @ q, pairs, s.retained @ q, s.kept @ q.float(), s.blank @ q)
+    pairs = replace(s.contexts, targets=s.contexts.targets @ q.float(), anchors=s.contexts.anchors @ q.float())
+    names = ("targets", "anchors", "retained", "blank")
+    return replace(s, contexts=pairs, kept=s.kept @ q.float(), **{name: getattr(s, name) @ q for name in names})
 
 
 def weight(rows: int = 7, d: int = 12, seed: int = 1) -> torch.Tensor:

@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 FOLDER = Path(os.environ.get("SCAPRE_CONFORMANCE", Path(__file__).parents[1] / "conformance"))
 CASES = json.loads((FOLDER / "cases.json").read_text())
+PEERS = json.loads((FOLDER / "peers.json").read_text())["cases"]
 RENAMED = {
     "lamb": "ridge",
     "use_mi_softmask": "use_mask",
@@ -54,3 +55,26 @@ def test_released_results_are_reproduced(pipe: SimpleNamespace, name: str) -> No
         error = (weight - expected[key]).norm() / expected[key].norm()
         assert error <= 5e-4, f"{key}: {error:.2e}"
         assert (patch.original[key] - expected[key]).norm() / expected[key].norm() > 1e-2
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_released_peers_are_reproduced(pipe: SimpleNamespace, name: str) -> None:
+    case = PEERS[name]
+    patch = scapre.erase(
+        pipe,
+        case["concepts"],
+        anchors=case["anchors"],
+        retained=case["retained"],
+        method=case["method"],
+        templates=case["templates"],
+        seed=case.get("seed", 0),
+        progress=False,
+        **case["scapre_settings"],
+    )
+    expected = load_file(FOLDER / f"{name}.safetensors")
+    assert set(patch.edited) == set(expected)
+    for key, weight in patch.edited.items():
+        change = (expected[key].double() - patch.original[key].double()).norm()
+        error = (weight.double() - expected[key].double()).norm() / change
+        assert error <= 1e-5, f"{key}: {error:.2e}"
+        assert change > 1e-2 * patch.original[key].norm()

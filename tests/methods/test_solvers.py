@@ -15,7 +15,6 @@ from scapre.methods.closed.paper import overlap_regulariser, paper_solver, solve
 from scapre.methods.closed.released import masked_cross, spectral_gate
 from scapre.methods.closed.uce import uce_solver
 from scapre.methods.solution import diagnose
-from scapre.text.embeddings import Contexts
 from toys import statistics, turned, weight
 
 RIDGE = {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0}
@@ -147,7 +146,12 @@ def test_confined_targets_and_retained_enter_by_their_means() -> None:
     targets = {
         "targets": s.targets.repeat(2, 1),
         "anchors": s.anchors.repeat(2, 1),
-        "contexts": Contexts(pairs.targets.repeat(2, 1, 1), pairs.anchors, pairs.anchor_of.repeat(2)),
+        "contexts": replace(
+            pairs,
+            targets=pairs.targets.repeat(2, 1, 1),
+            anchor_of=pairs.anchor_of.repeat(2),
+            last=pairs.last.repeat(2),
+        ),
     }
     retained = {"retained": s.retained.repeat(3, 1), "kept": s.kept.repeat(3, 1, 1)}
     once = confined_solver(s, **CONFINED)(w0).weight

@@ -40,12 +40,14 @@ def random_statistics(n: int, width: int, length: int, seed: int = 0) -> Concept
     size = 28 / width**0.5
     contexts = torch.randn(n, length - 1, width, generator=generator).mul_(size)
     blank = torch.randn(1, length - 1, width, generator=generator).mul_(size)
+    none = torch.zeros(n, dtype=torch.long)
     return ConceptStatistics(
         targets=contexts[:, 0].double(),
         anchors=blank[:, 0].double().expand(n, -1),
-        contexts=Contexts(contexts, blank, torch.zeros(n, dtype=torch.long)),
+        contexts=Contexts(contexts, blank, none, none, none[:1]),
         retained=torch.zeros(0, width, dtype=torch.float64),
         kept=torch.zeros(0, 1, width),
+        kept_last=none[:0],
         blank=blank[0].double(),
     )
 

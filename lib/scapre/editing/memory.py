@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from scapre.patch.patch import PatchError
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
 
-FORMAT = "scapre-memory-1"
+FORMAT = "scapre-memory-2"
 #: features of one prompt differ by rounding between batches; those of two prompts by far more
 SAME_COSINE = 1 - 1e-5
 
@@ -82,9 +82,12 @@ class Memory:
                 _stack(first.contexts.targets, second.contexts.targets),
                 _stack(first.contexts.anchors, second.contexts.anchors),
                 owners,
+                torch.cat([first.contexts.last, second.contexts.last]),
+                torch.cat([first.contexts.anchor_last, second.contexts.anchor_last]),
             ),
             retained=torch.cat([first.retained[old], second.retained[new]]),
             kept=_stack(_rows(first.kept, old), _rows(second.kept, new)),
+            kept_last=torch.cat([_rows(first.kept_last, old), _rows(second.kept_last, new)]),
             blank=second.blank,
         )
         pairs = ((self.about["retained"], old), (later.about["retained"], new))
@@ -102,8 +105,8 @@ class Memory:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         s = self.statistics
-        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "blank")}
-        tensors |= {f"contexts.{name}": getattr(s.contexts, name) for name in ("targets", "anchors", "anchor_of")}
+        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "kept_last", "blank")}
+        tensors |= {f"contexts.{field.name}": getattr(s.contexts, field.name) for field in fields(Contexts)}
         base = fingerprint(read_projections(unet_of(pipe)))
         partial = path.with_name(path.name + ".partial")
         about = {"format": FORMAT, "base": base, "about": json.dumps(self.about)}
@@ -130,7 +133,7 @@ class Memory:
             raise PatchError(f"{path} is not a {FORMAT} file; write one with scapre erase --keep-memory")
         if about["base"] != fingerprint(read_projections(unet_of(pipe))):
             raise PatchError(f"{path} was made for other weights; load that base model, or undo the edits in this one")
-        contexts = Contexts(*(tensors.pop(f"contexts.{name}") for name in ("targets", "anchors", "anchor_of")))
+        contexts = Contexts(*(tensors.pop(f"contexts.{field.name}") for field in fields(Contexts)))
         return cls(ConceptStatistics(contexts=contexts, **tensors), json.loads(about["about"]))
 
 

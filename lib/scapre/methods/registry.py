@@ -11,7 +11,6 @@ from torch import Tensor
 
 from scapre.methods.closed.confined import confined_solver
 from scapre.methods.closed.cure import cure_solver
-from scapre.methods.closed.mace import mace_solver
 from scapre.methods.closed.paper import paper_solver
 from scapre.methods.closed.rece import rece_solver
 from scapre.methods.closed.released import basic_solver, scale_solver
@@ -57,6 +56,7 @@ _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
 #: settings that must be positive, and why
 _POSITIVE = {
     "ridge": "it keeps the solution unique",
+    "first_ridge": "it keeps the solution unique",
     "gamma": "it keeps the derived embedding finite",
     "temperature": "it divides the standardised information",
     "tau": "at zero no direction is free of kept concepts",
@@ -125,11 +125,12 @@ METHODS: dict[str, Method] = {
     ),
     "rece": Method(
         "UCE, then again on the embeddings that still bring the targets back",
-        {"ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
+        {"first_ridge": 0.5, "ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
         rece_solver,
         "ridge",
         (0.1, 10.0, 50.0, 200.0, 800.0, 3000.0),
         joint=True,
+        positions="whole",
     ),
     "speed": Method(
         "ridge regression inside the null space of kept concepts, values only",
@@ -141,20 +142,12 @@ METHODS: dict[str, Method] = {
         kinds=("to_v",),
     ),
     "cure": Method(
-        "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts",
+        "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts; "
+        "no released code, checked on paper only",
         {"alpha": 2.0, "per_concept": True},
         cure_solver,
         "alpha",
         (2.0, 5.0, 12.0, 25.0, 60.0, 200.0),
-        positions="whole",
-    ),
-    "mace": Method(
-        "MACE's closed-form refinement alone: UCE at every position, keys only",
-        {"ridge": 0.5, "retain_scale": 1.0},
-        mace_solver,
-        "retain_scale",
-        (0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-        kinds=("to_k",),
         positions="whole",
     ),
 }

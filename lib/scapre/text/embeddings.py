@@ -32,12 +32,19 @@ class Encoded:
 class Contexts:
     """Paired positions of targets and replacements, zero beyond each target's length.
 
-    ``targets (m, L, d)``; ``anchors (a, L, d)``; ``anchor_of (m,)`` names the anchor of a target.
+    ``targets (m, L, d)``; ``anchors (a, L, d)``; ``anchor_of (m,)`` names the anchor of a target; ``last (m,)`` and
+    ``anchor_last (a,)`` are the places of their last content tokens among the L.
     """
 
     targets: Tensor
     anchors: Tensor
     anchor_of: Tensor
+    last: Tensor
+    anchor_last: Tensor
+
+    def from_content(self) -> Contexts:
+        """Pair anew, from the last content tokens on."""
+        return pair_contexts(Encoded(self.targets, self.last), Encoded(self.anchors, self.anchor_last), self.anchor_of)
 
 
 #: text encoder → prompt → hidden states and last position; only encoders given to ``remember_prompts``
@@ -113,9 +120,12 @@ def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Cont
     count = length - torch.maximum(targets.last, anchors.last[anchor_of])
     longest = int(count.max())
     paired = shift(targets) * (step < count[:, None])[..., None]
-    return Contexts(paired[:, :longest], shift(anchors)[:, :longest], anchor_of)
+    first = torch.zeros_like
+    return Contexts(
+        paired[:, :longest], shift(anchors)[:, :longest], anchor_of, first(targets.last), first(anchors.last)
+    )
 
 
 def pair_whole(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
     """Pair every position of a target with the same position of its replacement, the start token included."""
-    return Contexts(targets.hidden, anchors.hidden, anchor_of)
+    return Contexts(targets.hidden, anchors.hidden, anchor_of, targets.last, anchors.last)

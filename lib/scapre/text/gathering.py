@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from scapre.concepts.lists import TEMPLATES, check_concepts, spread
-from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, pair_whole
+from scapre.text.embeddings import Encoded, encode, pair_contexts, pair_whole
 from scapre.text.statistics import ConceptStatistics, matched
 
 
@@ -56,22 +57,25 @@ def gather(
     erase, blank = say(wanted), encode(pipe, [""]).hidden[0]
     width = erase.hidden.shape[-1]
     kept_features, kept_contexts = blank.new_zeros(0, width).double(), blank.new_zeros(0, 1, width)
+    kept_last = torch.zeros(0, dtype=torch.long, device=device)
     root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
     if kept:
         keep = say(kept)
         kept_features = pool(keep)
-        kept_contexts = pair(keep, keep, torch.arange(len(keep.last), device=device)).targets * root
+        itself = pair(keep, keep, torch.arange(len(keep.last), device=device))
+        kept_contexts, kept_last = itself.targets * root, itself.last
     named = spread(" " if anchors is None else anchors, wanted)
     unique = list(dict.fromkeys(named))
-    replace, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
+    instead, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
     anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()
-    paired = pair(erase, replace, anchor_of)
+    paired = pair(erase, instead, anchor_of)
     statistics = ConceptStatistics(
         targets=pool(erase),
-        anchors=pool(replace)[owner],
-        contexts=Contexts(paired.targets * root, paired.anchors * root, anchor_of),
+        anchors=pool(instead)[owner],
+        contexts=replace(paired, targets=paired.targets * root, anchors=paired.anchors * root),
         retained=kept_features,
         kept=kept_contexts,
+        kept_last=kept_last,
         blank=blank.double(),
     )
     return matched(statistics) if anchors is None else statistics

@@ -28,6 +28,7 @@ class ConceptStatistics:
             from the last content token on, or all, as the method reads them.
         retained: R, ``(r, d)``, last content token.
         kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
+        kept_last: places of their last content tokens among the L, ``(r,)``.
         blank: hidden states of the empty prompt, ``(T, d)``.
     """
 
@@ -36,6 +37,7 @@ class ConceptStatistics:
     contexts: Contexts
     retained: Tensor
     kept: Tensor
+    kept_last: Tensor
     blank: Tensor
 
     @property
@@ -52,6 +54,10 @@ class ConceptStatistics:
     def share(self) -> int:
         """How many sentences stand for one target."""
         return len(self.contexts.targets) // len(self.targets)
+
+    def from_content(self) -> ConceptStatistics:
+        """The same with contexts of targets and replacements from the last content token on."""
+        return replace(self, contexts=self.contexts.from_content())
 
     @cached_property
     def gram(self) -> Tensor:
@@ -90,7 +96,13 @@ def matched(statistics: ConceptStatistics) -> ConceptStatistics:
     targets, kept = statistics.contexts.targets, statistics.kept
     length = min(targets.shape[1], kept.shape[1])
     present = kept[:, :length].any(-1)[anchor_of]
-    contexts = Contexts(targets[:, :length] * present[..., None], kept[:, :length], anchor_of)
+    contexts = Contexts(
+        targets[:, :length] * present[..., None],
+        kept[:, :length],
+        anchor_of,
+        statistics.contexts.last,
+        statistics.kept_last,
+    )
     return replace(statistics, anchors=statistics.retained[owner], contexts=contexts)
 
 

@@ -19,7 +19,6 @@ METHOD_COLOURS = {
     "rece": "#5bb8d4",
     "speed": "#8a5a2b",
     "cure": "#d16ba5",
-    "mace": "#a3a52a",
     "scapre": "#c0392b",
     "scapre-paper": "#8e5bb0",
     "scapre-scale": "#e08e2b",

@@ -44,7 +44,8 @@ def cure_solver(statistics: ConceptStatistics, *, alpha: float, per_concept: boo
     there are any: without retained concepts P_r = 0 and the shared directions go first.
     There is no replacement: anchors enter the diagnostics alone.
 
-    From summaries of the paper; its repository holds no code of the eraser. Published for one concept
+    From summaries of the paper; its repository holds no code of the eraser, so this is checked on paper
+    only, against nothing its authors ran. Published for one concept
     in 3–10 phrasings (here ``templates``), where both values of ``per_concept`` agree; for
     several the paper repeats the edit, whose outcome depends on their order. Stacked with shares of
     one concept's energy, orthogonal concepts give just that product, and order never matters.

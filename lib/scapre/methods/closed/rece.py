@@ -1,7 +1,7 @@
 """Reliable concept erasing (RECE): erase, look for what still answers, erase that too.
 
 Source: Gong et al., Reliable and Efficient Concept Erasure of Text-to-Image Diffusion Models
-(ECCV 2024), Eq. 8–10.
+(ECCV 2024), Eq. 8–10; released code CharlesGong12/RECE (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -54,46 +54,50 @@ def rece_solver(
     statistics: ConceptStatistics,
     weights: Sequence[Tensor],
     *,
+    first_ridge: float,
     ridge: float,
     erase_scale: float,
     retain_scale: float,
     gamma: float,
     epochs: int,
 ) -> Solver:
-    """Erase the targets, then ``epochs`` times the embeddings that still reproduce them as well.
+    """Erase as UCE once did; then ``epochs`` times erase what would still bring the targets back, from where one is.
 
-        F = (λI + X + ρK) (λI + S + ρK)⁻¹,  C' = C Dᵀ,  S ← S + C'ᵀC',  X ← X + C*ᵀC',  W_l = W0_l F
+        F₀ = (λ₀I + ηX₀ + ρ₀K) (λ₀I + ηS₀ + ρ₀K)⁻¹,  ρ₀ = max(0.1, 1 / (1 + number kept))
+        F ← F (λI + ηX' + ρK) (λI + ηS' + ρK)⁻¹,  C' = C Dᵀ,  W_l = W0_l F
 
-    Every epoch adds the embeddings derived from F to the targets, with the same
-    replacements, and solves for F again. All positions from the last content token on take part,
-    as in the UCE code that RECE grew from. c' = D c is linear, so an epoch needs the second
-    moments alone: C'ᵀC' = D S₀ Dᵀ and C*ᵀC' = X₀ Dᵀ.
+    S₀ and X₀ hold the positions from the last content token on; K every position of the empty prompt and of
+    the kept ones; S' = Σ c'c'ᵀ and X' = Σ a c'ᵀ every position of target and replacement, paired as they
+    stand. D derives from the F before. c' = D c is linear, so an epoch needs second moments alone:
+    S' = D S Dᵀ and X' = X Dᵀ.
 
-    Equations and settings are verified against the released code, which is published with γ = 0.1 and
-    one epoch for easy objects, 1e-3 and one for hard objects and styles, 0.1 and three for
-    nudity. Differences: the released code sums over layers anew in every epoch, where H serves
-    all; it derives from every token of the prompt, we from those that UCE erases; and all targets
-    are solved together from W0, because a solve for C' alone from the edited weights lets C back
-    (its residual rose from 0.12 to 0.38 in one epoch for twenty concepts of emoji-sd).
+    Reproduces the released code's weights. It is published with γ = 0.1 and one epoch for easy objects, 1e-3 and
+    one for hard objects and styles, 0.1 and three for nudity. Difference: the released code sums over layers
+    anew in every epoch, where H serves all. An epoch solves for C' alone, so what was erased before
+    may come back with it.
 
     Args:
+        statistics: of every position of the prompts.
         weights: W0_l, ``(d_out, d)`` each, of all layers to be edited.
-        ridge: λ > 0; 0.1 as released.
-        erase_scale: η on S and X.
-        retain_scale: ρ; 0.1 as released.
+        first_ridge: λ₀ > 0; 0.5 as released.
+        ridge: λ > 0 of the epochs; 0.1 as released.
+        erase_scale: η; 1 as released.
+        retain_scale: ρ of the epochs; 0.1 as released. That of the first stage is a rule.
         gamma: γ > 0.
-        epochs: rounds after the first erasure; 0 leaves UCE on all positions.
+        epochs: rounds after the first erasure; 0 leaves the first stage.
     """
-    gram, pull = statistics.gram, statistics.cross - statistics.gram
+    first, kept = statistics.from_content(), statistics.kept_gram + statistics.blank.T @ statistics.blank
+    held = round(max(0.1, 1 / (1 + len(statistics.retained))), 3)  # rounded as released
+    pull = first.cross - first.gram
+    change, condition = ridge_change((first.gram, pull, kept), first_ridge, erase_scale, held)
     layers = torch.stack([weight.T @ weight for weight in weights]).sum(0)
-    eye = torch.eye(statistics.width, dtype=torch.float64, device=gram.device)
-    kept = statistics.kept_gram
-    change, condition = ridge_change((gram, pull, kept), ridge, erase_scale, retain_scale)
+    eye = torch.eye(statistics.width, dtype=torch.float64, device=kept.device)
     for _ in range(epochs):
         derive = derived_embedding(eye + change, layers, gamma)
-        again = derive @ statistics.gram @ derive.T
-        gram, pull = gram + again, pull + statistics.cross @ derive.T - again
-        change, condition = ridge_change((gram, pull, kept), ridge, erase_scale, retain_scale)
+        gram = derive @ statistics.gram @ derive.T
+        pull = statistics.cross @ derive.T - gram
+        step, condition = ridge_change((gram, pull, kept), ridge, erase_scale, retain_scale)
+        change = change + step + change @ step
     facts = {"condition": condition, **reproduction(eye + change, layers, statistics.gram, gamma)}
 
     def solve(original: Tensor) -> Solution:

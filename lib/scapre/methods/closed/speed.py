@@ -53,35 +53,31 @@ def above_mean(influence: Tensor) -> Tensor:
 def kept_moment(weight: Tensor, kept: Tensor, provisional: Tensor, noise: Tensor, prior_filter: bool) -> Tensor:
     """Average p pᵀ over the kept concepts that an edit would move, and noisy copies of them.
 
-    Influence is ‖W₀ E p‖; only what lies above the mean enters. Copies are p + g v, g normal,
-    v the right singular vector of W₀ with the least singular value: they differ where W₀
-    answers least. No copy is ever formed: influences and moment are quadratic in g.
+    Influence is ‖W₀ E p‖; of the concepts and then of the copies, what lies above the mean enters. Copies are
+    p + g v, g normal, v the right singular vector of W₀ with the least singular value: they differ
+    where W₀ answers least. No copy is ever formed: influences and moment are quadratic in g.
 
     Args:
         weight: W₀, ``(d_out, d)``.
-        kept: P, ``(r, d)``; r = 0 gives zero.
+        kept: P, ``(r, d)``, r ≥ 1.
         provisional: E, ``(d, d)``: the unconstrained edit is W₀E.
-        noise: g, ``(r, copies)``.
-        prior_filter: False lets every concept and every copy enter.
+        noise: g, ``(r, copies)``. Without copies every concept enters.
+        prior_filter: False lets every concept enter, copies as before.
 
     Returns:
         R, ``(d, d)``.
     """
-    if len(kept) == 0:
-        return kept.new_zeros(kept.shape[1], kept.shape[1])
     moved = kept @ (weight @ provisional).T
-    if prior_filter:
+    if prior_filter and noise.shape[1]:
         strong = above_mean(moved.norm(dim=1))
         kept, moved, noise = kept[strong], moved[strong], noise[strong]
     # Of min(d_out, d) singular vectors, so that v is one direction and not any of a null space.
     least = torch.linalg.svd(weight, full_matrices=False).Vh[-1]
     least = torch.where(kept.sum(0) @ least < 0, -least, least)  # a sign that turns with text space
-    chosen = torch.ones_like(noise)
-    if prior_filter:
-        aside = weight @ (provisional @ least)
-        square = moved.square().sum(1, keepdim=True) + 2 * noise * (moved @ aside)[:, None]
-        square += (noise * aside.norm()) ** 2
-        chosen = above_mean(square.clamp(min=0).sqrt()).to(kept)  # clamp: round-off may leave −1e-17
+    aside = weight @ (provisional @ least)
+    square = moved.square().sum(1, keepdim=True) + 2 * noise * (moved @ aside)[:, None]
+    square += (noise * aside.norm()) ** 2
+    chosen = above_mean(square.clamp(min=0).sqrt()).to(kept)  # clamp: round-off may leave −1e-17
     mixed = torch.outer(kept.T @ (chosen * noise).sum(1), least)
     total = kept.T @ ((1 + chosen.sum(1, keepdim=True)) * kept) + mixed + mixed.T
     total += (chosen * noise.square()).sum() * torch.outer(least, least)
@@ -107,18 +103,21 @@ def speed_solver(
     Uᵀ T U + ζI = L Lᵀ the bracket is Gᵀ (I − Y Y⁺) G with G = L⁻¹Uᵀ and Y = G K₂: symmetric,
     and exact where N kills K₂. As τ → 0 or kept concepts fill the space, N → 0 and W = W₀.
 
-    Equations and settings are verified against the released code, which edits ``to_v`` only. The paper's
-    τ is 1e-1 for few concepts; the script for many uses 1e-4. Differences: the released code inverts the
-    4 × 4 matrix (with λ = 0) and starts k-means at random, here pseudo-inverse and farthest points;
-    one draw of noise serves every layer; for unsafe content it takes all tokens of a target,
-    here the last content token.
+    With nothing kept, R is that of the empty prompt's tokens after the first.
+
+    Reproduces the released code's weights, which are ``to_v`` only. Published for few concepts are τ = 1e-1, ζ = 1
+    and the filter; for ten to a hundred τ = 1e-4, ζ = 0.05 and no filter of concepts, with a hundred
+    kept in 768 dimensions. Differences: the released code inverts the 4 × 4 matrix (with λ = 0) and starts
+    k-means at random, here pseudo-inverse and farthest points; it takes the mean influence of copies over
+    at most 128 concepts at a time, here over all; one draw of noise serves every layer; for unsafe
+    content it takes all tokens of a target, here the last content token.
 
     Args:
         generator: draws the noise of the copies.
         tau: τ > 0, in units of squared features; what it means depends on their length.
-        retain_scale: ζ > 0; 1 as released.
-        prior_filter: only concepts and copies that the edit would move most enter; False: all.
-        aug_num: noisy copies of each kept concept; 10 as released.
+        retain_scale: ζ > 0.
+        prior_filter: only concepts that the edit would move most enter; False: all. Copies always do so.
+        aug_num: noisy copies of each kept concept, 10 as released; 0 also leaves out the filter.
 
     Raises:
         ValueError: ζ is not positive.
@@ -130,11 +129,11 @@ def speed_solver(
     eye = torch.eye(statistics.width, dtype=torch.float64, device=c.device)
     provisional = torch.linalg.solve(eye + moment, pull.T).T
     fixed = torch.cat([statistics.blank[:1], k_means(statistics.blank[1:], CENTRES)]).T
-    shape = (len(statistics.retained), aug_num)
-    noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(c.device)
+    retained = statistics.retained if len(statistics.retained) else statistics.blank[1:]
+    noise = torch.randn((len(retained), aug_num), generator=generator, dtype=torch.float64).to(c.device)
 
     def solve(original: Tensor) -> Solution:
-        kept = kept_moment(original, statistics.retained, provisional, noise, prior_filter)
+        kept = kept_moment(original, retained, provisional, noise, prior_filter)
         values, vectors = torch.linalg.eigh(kept)
         free = vectors[:, values < tau]
         system = free.T @ moment @ free + retain_scale * eye[: free.shape[1], : free.shape[1]]
