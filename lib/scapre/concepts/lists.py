@@ -27,6 +27,17 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 
 
+def sentences_of(templates: str) -> tuple[str, ...]:
+    """Look a sentence set up.
+
+    Raises:
+        ValueError: no such set (the message lists the known ones).
+    """
+    if templates not in TEMPLATES:
+        raise ValueError(f"unknown templates {templates!r}; known: {', '.join(TEMPLATES)}")
+    return TEMPLATES[templates]
+
+
 class ConceptError(ValueError):
     """A list of concepts cannot be used; the message names the concept and the remedy."""
 

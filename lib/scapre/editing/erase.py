@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scapre.concepts.lists import spread
+from scapre.concepts.lists import check_concepts, sentences_of, spread
 from scapre.editing.memory import Memory
 from scapre.methods.registry import build_solver, complete, find_method
-from scapre.methods.solution import diagnose
+from scapre.methods.solution import Wish, diagnose
 from scapre.model.projections import projection_names, read_projections, unet_of
+from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import gather
 
@@ -60,6 +61,8 @@ def erase(
     # mistakes are refused before prompts are encoded
     projection_names(unet_of(pipe), find_method(method).kinds)
     complete(method, settings)
+    if find_method(method).edit is not None:
+        return _edit_whole(pipe, targets, anchors, retained, method, templates, seed, progress, settings)
     memory = remember(
         pipe, targets, anchors=anchors, retained=retained, method=method, templates=templates, progress=progress
     )
@@ -141,13 +144,44 @@ def solve(
         solution = solver(weight)
         facts[name] = diagnose(weight, solution, statistics)
         edited[name] = torch.where(solution.weight == weight, original, solution.weight.to(original.dtype))
-    provenance = {
+    return Patch(originals, edited, _provenance(pipe, method, values, seed, memory.about), facts)
+
+
+def _edit_whole(
+    pipe: Any,
+    targets: Sequence[str],
+    anchors: str | Sequence[str] | None,
+    retained: Sequence[str],
+    method: str,
+    templates: str,
+    seed: int,
+    progress: bool,
+    settings: Mapping[str, Any],
+) -> Patch:
+    """Edit by a method that is handed the pipeline; of each weight that changes its drift is told."""
+    values, (wanted, kept) = complete(method, settings), check_concepts(targets, retained)
+    named = spread(" " if anchors is None else anchors, wanted)
+    wish = Wish(tuple(wanted), tuple(named), tuple(kept), sentences_of(templates))
+    edited = find_method(method).edit(pipe, wish, seed=seed, progress=progress, **values)  # type: ignore[misc]
+    originals = read_weights(pipe, edited)
+    facts = {
+        name: {"drift": float((edited[name].double() - old.double()).norm() / old.double().norm())}
+        for name, old in originals.items()
+        if not torch.equal(edited[name], old)
+    }
+    about = {"targets": wanted, "anchors": named, "retained": kept, "templates": templates}
+    return Patch(originals, edited, _provenance(pipe, method, values, seed, about), facts)
+
+
+def _provenance(
+    pipe: Any, method: str, values: Mapping[str, Any], seed: int, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
         "method": method,
-        "settings": values,
+        "settings": dict(values),
         "seed": seed,
-        **{key: value for key, value in memory.about.items() if key != "positions"},
+        **{key: value for key, value in about.items() if key != "positions"},
         "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
         "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")}
         | {"python": platform.python_version()},
     }
-    return Patch(originals, edited, provenance, facts)

@@ -16,7 +16,7 @@ from scapre.methods.closed.rece import rece_solver
 from scapre.methods.closed.released import basic_solver, scale_solver
 from scapre.methods.closed.speed import speed_solver
 from scapre.methods.closed.uce import uce_solver
-from scapre.methods.solution import Solver
+from scapre.methods.solution import Editor, Solver
 from scapre.text.statistics import ConceptStatistics
 
 Settings = dict[str, float | int | bool]
@@ -29,7 +29,8 @@ class Method:
     Attributes:
         about: one line.
         defaults: settings and their values.
-        solver: ``(statistics[, weights][, generator], **settings) -> Solver``.
+        solver: ``(statistics[, weights][, generator], **settings) -> Solver``; None where the method edits
+            the pipeline as a whole.
         knob: the setting that moves it most between forgetting and keeping.
         grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
         draws: the solver takes a generator.
@@ -37,11 +38,12 @@ class Method:
         kinds: projections it edits.
         matches: without anchors given, targets are replaced by their nearest retained concepts.
         positions: which positions of a prompt its contexts are: from the last content token on, or all.
+        edit: of methods that edit the pipeline as a whole (they prune or train); see ``solution.Editor``.
     """
 
     about: str
     defaults: Settings
-    solver: Callable[..., Solver]
+    solver: Callable[..., Solver] | None
     knob: str
     grid: tuple[float, ...]
     draws: bool = False
@@ -49,6 +51,7 @@ class Method:
     matches: bool = False
     kinds: tuple[str, ...] = ("to_v", "to_k")
     positions: Literal["content", "whole"] = "content"
+    edit: Editor | None = None
 
 
 _NOISE: Settings = {"noise_sigma": 0.01, "entropy_samples": 20, "entropy_bins": 20}
@@ -200,9 +203,11 @@ def build_solver(
         seed: of the released formulations' random draws.
 
     Raises:
-        ValueError: unknown method or setting.
+        ValueError: unknown method or setting, or the method is no solver.
     """
     method, values = find_method(name), complete(name, settings)
+    if method.solver is None:
+        raise ValueError(f"{name} edits the pipeline as a whole and keeps no memory; use scapre.erase")
     handed: list[Any] = [statistics]
     if method.joint:
         handed.append(weights)

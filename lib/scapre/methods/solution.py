@@ -22,6 +22,28 @@ class Solution:
     facts: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a method that edits a pipeline as a whole.
+
+    Attributes:
+        targets: names to forget, m.
+        anchors: what replaces each, m prompts; a blank is ``" "``.
+        retained: names to keep.
+        sentences: what every name is put into, with a ``{}`` for the name.
+    """
+
+    targets: tuple[str, ...]
+    anchors: tuple[str, ...]
+    retained: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+#: ``(pipe, wish, *, seed, progress, **settings)`` → edited weights by name (``scapre.model.weights``);
+#: the pipeline is as it was when the call returns
+Editor = Callable[..., dict[str, Tensor]]
+
+
 def diagnose(original: Tensor, solution: Solution, statistics: ConceptStatistics) -> dict[str, float]:
     """Describe an edit in relative numbers.
 

@@ -1,4 +1,5 @@
 """A folder or hub id in; a pipeline, its editable weights W₀ and pictures of prompts out.
 
-``backbones`` loads, ``projections`` names, reads and writes the ``to_k`` and ``to_v`` matrices, ``sampling`` draws.
+``backbones`` loads, ``weights`` reads and writes any weight by name, ``projections`` names the ``to_k`` and ``to_v``
+matrices, ``sampling`` draws.
 """

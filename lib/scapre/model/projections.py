@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -72,26 +72,23 @@ def read_projections(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
     """
     # also of buffers: quantisers keep packed weights there
     found = dict(unet.named_parameters()) | dict(unet.named_buffers())
-    weights: dict[str, Tensor] = {}
-    for name in projection_names(unet, kinds):
-        weight = found.get(name)
-        if weight is not None and weight.is_meta:
-            raise ValueError(f"{name} is offloaded; call pipe.remove_all_hooks() or load without offloading")
-        if weight is None or weight.dtype not in DTYPES or weight.ndim != 2 or type(weight.data) is not Tensor:
-            held = "no plain matrix" if weight is None else f"{type(weight.data).__name__} of {weight.dtype}"
-            raise ValueError(
-                f"{name} is quantised or packed ({held}); load the model unquantised, or load the edit "
-                "as an adapter (scapre export --form lora)"
-            )
-        weights[name] = weight.detach().clone()
-        if not torch.isfinite(weights[name]).all():
-            raise ValueError(f"{name} holds NaN or infinity; load an intact model")
-    return weights
+    return {name: plain(name, found.get(name)) for name in projection_names(unet, kinds)}
 
 
-@torch.no_grad()
-def write_projections(unet: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Overwrite the named weights in place, keeping the model's device and type."""
-    parameters = dict(unet.named_parameters())
-    for name, weight in weights.items():
-        parameters[name].copy_(weight)
+def plain(name: str, weight: Tensor | None) -> Tensor:
+    """Copy a weight that can be edited.
+
+    Raises:
+        ValueError: it is quantised, packed, offloaded, or holds NaN or infinity.
+    """
+    if weight is not None and weight.is_meta:
+        raise ValueError(f"{name} is offloaded; call pipe.remove_all_hooks() or load without offloading")
+    if weight is None or weight.dtype not in DTYPES or type(weight.data) is not Tensor:
+        held = "no plain matrix" if weight is None else f"{type(weight.data).__name__} of {weight.dtype}"
+        raise ValueError(
+            f"{name} is quantised or packed ({held}); load the model unquantised, or load the edit "
+            "as an adapter (scapre export --form lora)"
+        )
+    if not torch.isfinite(weight).all():
+        raise ValueError(f"{name} holds NaN or infinity; load an intact model")
+    return weight.detach().clone()

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scapre.model.fingerprint import fingerprint
-from scapre.model.projections import read_projections, unet_of, write_projections
+from scapre.model.weights import read_weights, write_weights
 
 FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
 
@@ -58,7 +58,7 @@ class Patch:
             ValueError: the pipeline cannot be edited as it is (see ``projections``).
         """
         self.remember(pipe)
-        write_projections(unet_of(pipe), self.changed)
+        write_weights(pipe, self.changed)
 
     def undo(self, pipe: Any) -> None:
         """Restore the original weights bit for bit.
@@ -68,7 +68,7 @@ class Patch:
             ValueError: the pipeline cannot be edited as it is.
         """
         self._expect(pipe, "undo")
-        write_projections(unet_of(pipe), self.originals())
+        write_weights(pipe, self.originals())
 
     @contextmanager
     def applied(self, pipe: Any) -> Iterator[Any]:
@@ -131,7 +131,7 @@ class Patch:
 
     def _expect(self, pipe: Any, verb: str) -> dict[str, Tensor]:
         """Read the pipeline's weights and see that they are what ``verb`` needs."""
-        found = read_projections(unet_of(pipe))
+        found = read_weights(pipe, self.edited)
         for name, tensor in self.changed.items():
             if name not in found or found[name].shape != tensor.shape:
                 raise PatchError(f"cannot {verb}: this patch was made for another architecture ({name} differs)")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from scapre.concepts.lists import TEMPLATES, check_concepts, spread
+from scapre.concepts.lists import check_concepts, sentences_of, spread
 from scapre.text.embeddings import Encoded, encode, pair_contexts, pair_whole
 from scapre.text.statistics import ConceptStatistics, matched
 
@@ -39,11 +39,9 @@ def gather(
             anchors None and nothing retained.
     """
     wanted, kept = check_concepts(targets, retained)
-    if templates not in TEMPLATES:
-        raise ValueError(f"unknown templates {templates!r}; known: {', '.join(TEMPLATES)}")
+    sentences = sentences_of(templates)
     if anchors is None and not kept:
         raise ValueError("nothing is retained to take anchors from; name anchors or concepts to keep")
-    sentences = TEMPLATES[templates]
     share, device = len(sentences), pipe.device
     pair = pair_contexts if positions == "content" else pair_whole
 
