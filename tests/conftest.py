@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -61,3 +63,10 @@ def strangers(page: Page) -> list[str]:
 
     page.on("request", note)
     return asked
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process grows beyond 64 kB: writing fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

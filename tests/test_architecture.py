@@ -14,7 +14,7 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a package imports only packages of lower floors, and its own modules without a circle
 FLOORS = (
-    ("paths", "pool", "maths"),
+    ("paths", "files", "pool", "maths"),
     ("concepts", "model"),
     ("text", "workbook"),
     ("methods", "patch"),
@@ -27,6 +27,7 @@ FLOOR = {package: floor for floor, packages in enumerate(FLOORS) for package in 
 PARTIES = {
     "__init__": "",
     "paths": "",
+    "files": "safetensors torch",
     "pool": "distributed",
     "maths": "torch",
     "concepts": "numpy pandas PIL resvg_py",

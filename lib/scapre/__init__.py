@@ -18,7 +18,8 @@ Notation (rows are samples; the papers' column matrices are our transposes):
 """
 
 from scapre.concepts.emoji import load_emoji
-from scapre.concepts.lists import ConceptError, read_concepts
+from scapre.concepts.lists import read_concepts
+from scapre.concepts.names import ConceptError
 from scapre.editing.erase import erase, remember, solve
 from scapre.editing.memory import Memory
 from scapre.methods.registry import methods

@@ -10,7 +10,8 @@ import pytest
 import scapre
 from PIL import Image
 from scapre.concepts import emoji
-from scapre.concepts.lists import concept_files, known, read_concepts
+from scapre.concepts.lists import concept_files, read_concepts
+from scapre.concepts.names import known
 from scapre.concepts.npm import fetch_package
 
 

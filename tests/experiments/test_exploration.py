@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from scapre import load_pipeline
-from scapre.concepts.lists import ConceptError
+from scapre.concepts.names import ConceptError
 from scapre.experiments.exploration import CHANGE, GATE, Choices, Exploration, explore, remembering
 from scapre.experiments.explorer import SILENCE, STALE, Explorer, debounced
 from scapre.methods.registry import METHODS

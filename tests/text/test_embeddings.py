@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import scapre
 import torch
-from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, remember_prompts
-from scapre.text.gathering import gather
+from scapre.concepts.names import ConceptError
+from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, read_tokens, remember_prompts
+from scapre.text.gathering import check_names, gather
 from toys import tiny_pipe, tiny_xl_pipe
 
 
@@ -85,3 +87,34 @@ def test_remembered_prompts_are_encoded_once_and_alike() -> None:
     assert calls == [1]  # only the empty prompt is new
     assert torch.allclose(again.hidden, plain.hidden, atol=1e-6)
     assert again.last.tolist() == plain.last.tolist()
+
+
+def test_what_the_tokenizer_cannot_tell_apart_is_one_concept() -> None:
+    pipe = tiny_pipe()
+    assert check_names(pipe, "Cat ", ["dog", "DOG", "golden  dog"]) == (["Cat"], ["dog", "golden dog"])
+    for targets, retained in ((["cat", "CAT"], []), (["cafe\u0301"], ["caf\u00e9"])):
+        with pytest.raises(ConceptError, match="more than once|both target and retained"):
+            check_names(pipe, targets, retained)
+
+
+def test_names_longer_than_the_window_are_refused_and_cut_sentences_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    pipe = tiny_pipe()
+    long = "cat dog sun boat tree rose lemon car red cat dog"
+    with pytest.raises(ConceptError, match="is longer than the 10 tokens the text encoder reads; shorten it"):
+        check_names(pipe, [long + " sun", long + " boat"])
+    with pytest.raises(ConceptError, match="the anchor .* is longer"):
+        gather(pipe, ["cat"], anchors=long)
+    check_names(pipe, ["cat"], templates="sentences")
+    assert "longer than the text encoder reads and are cut" in caplog.text
+
+
+def test_a_target_that_is_its_own_anchor_is_refused() -> None:
+    with pytest.raises(ConceptError, match="'cat' would be replaced by itself"):
+        gather(tiny_pipe(), ["dog", "cat"], anchors=["cat", "Cat "])
+
+
+def test_a_learned_word_of_several_vectors_is_read_whole() -> None:
+    pipe = tiny_pipe()
+    pipe.maybe_convert_prompt = lambda sentences, tokenizer: [s.replace("<pet>", "cat dog") for s in sentences]
+    assert read_tokens(pipe, ["<pet>"]) == read_tokens(pipe, ["cat dog"])
+    assert torch.equal(encode(pipe, ["<pet>"]).features, encode(pipe, ["cat dog"]).features)

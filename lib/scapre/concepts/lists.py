@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+import logging
 from pathlib import Path
 
 import pandas as pd
 
+from scapre.concepts.names import ConceptError, once, same_name, tidy
 from scapre.paths import data_folder
+from scapre.concepts.tables import Columns, TableError, read_table
+
+log = logging.getLogger(__name__)
 
 #: named sentence sets; ``name`` is the bare concept, as in the released code
 TEMPLATES: dict[str, tuple[str, ...]] = {
@@ -27,6 +30,20 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: our column → the names public lists give it
+COLUMNS = Columns(
+    {
+        "name": (
+            *("name", "names", "concept", "concepts", "target", "targets", "artist", "artists", "class", "classes"),
+            *("class_name", "object", "objects", "label", "style", "styles", "word", "words"),
+        )
+    },
+    wanted="name",
+    prose=False,
+    rest=True,
+)
+
+
 def sentences_of(templates: str) -> tuple[str, ...]:
     """Look a sentence set up.
 
@@ -38,86 +55,39 @@ def sentences_of(templates: str) -> tuple[str, ...]:
     return TEMPLATES[templates]
 
 
-class ConceptError(ValueError):
-    """A list of concepts cannot be used; the message names the concept and the remedy."""
-
-
 def read_concepts(name: str | Path = "emoji") -> pd.DataFrame:
     """Read a concept file.
 
     Args:
-        name: a file of ``data/concepts`` without its ending (see ``concept_files``), or a path.
+        name: a file of ``data/concepts`` without its ending (see ``concept_files``), or a path: a table with a
+            column ``name``, ``concept``, ``artist`` or ``class`` (see ``tables.read_table``), or a ``.txt`` of one
+            name a line. Rows without a name are left out and repeated names taken once; the log says so.
 
     Returns:
-        a table whose column ``name`` is the concept; other columns depend on the file.
+        a table whose column ``name`` is the concept; other columns depend on the file. Every cell is text.
 
     Raises:
-        ConceptError: no such file, no column ``name``, or no rows.
+        ConceptError: no such file, no column of names, or no rows.
     """
-    path = Path(name) if str(name).endswith(".csv") else data_folder() / "concepts" / f"{name}.csv"
-    if not path.is_file():
-        raise ConceptError(f"there is no concept file {name!r}; known: {', '.join(concept_files())}")
-    table = pd.read_csv(path, keep_default_na=False)
-    if "name" not in table or table.empty:
+    listed = data_folder() / "concepts" / f"{name}.csv"
+    path = listed if listed.is_file() else Path(name)
+    if not path.exists():
+        raise ConceptError(f"there is no concept file {str(name)!r}; known: {', '.join(concept_files())}")
+    try:
+        table = read_table(path, COLUMNS)
+    except TableError as error:
+        raise ConceptError(f"{path.name}: {error}") from error
+    table["name"] = table["name"].map(tidy)
+    empty = table["name"] == ""
+    if empty.all():
         raise ConceptError(f"{path.name} needs a column 'name' and at least one row")
-    return table
+    if empty.any():
+        log.warning("%s: %d rows without a name are passed over", path.name, empty.sum())
+    once(table["name"][~empty], path.name)
+    again = table["name"].map(same_name).duplicated()
+    return table[~(empty | again)].reset_index(drop=True)
 
 
 def concept_files() -> list[str]:
     """List the names that ``read_concepts`` knows."""
     return sorted(p.stem for p in (data_folder() / "concepts").glob("*.csv"))
-
-
-def check_concepts(targets: Iterable[str], retained: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """Refuse lists that cannot mean what was intended.
-
-    Raises:
-        ConceptError: no targets, an empty or repeated name, or a name in both lists.
-    """
-    if isinstance(targets, str):
-        targets = [targets]
-    if isinstance(retained, str):
-        retained = [retained]
-    wanted, kept = [t.strip() for t in targets], [r.strip() for r in retained]
-    if not wanted:
-        raise ConceptError("the list of targets is empty; name at least one concept to erase")
-    for label, names in (("targets", wanted), ("retained", kept)):
-        if "" in names:
-            raise ConceptError(f"{label} holds an empty name; remove it")
-        repeated = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
-        if repeated:
-            raise ConceptError(f"{label} names {', '.join(repeated)} more than once; remove the repetition")
-    both = sorted(set(wanted) & set(kept))
-    if both:
-        raise ConceptError(f"{', '.join(both)}: both target and retained; keep each in one list")
-    return wanted, kept
-
-
-def spread(anchors: str | Sequence[str], targets: Sequence[str]) -> list[str]:
-    """Name one anchor a target.
-
-    Raises:
-        ValueError: as many anchors as neither one nor the targets.
-    """
-    named = [anchors] if isinstance(anchors, str) else list(anchors)
-    if len(named) not in (1, len(targets)):
-        raise ValueError(f"{len(named)} anchors for {len(targets)} targets; give one, or one for each")
-    return named * len(targets) if len(named) == 1 else named
-
-
-def known(names: Sequence[str], vocabulary: Sequence[str]) -> list[int]:
-    """Find names in a vocabulary.
-
-    Returns:
-        the place of each name.
-
-    Raises:
-        ConceptError: a name is unknown (the message offers near ones).
-    """
-    place = {name: i for i, name in enumerate(vocabulary)}
-    for name in names:
-        if name not in place:
-            near = get_close_matches(name, list(vocabulary), n=3)
-            hint = f"; did you mean {', '.join(near)}?" if near else "; see `scapre.read_concepts`"
-            raise ConceptError(f"unknown concept {name!r}{hint}")
-    return [place[name] for name in names]

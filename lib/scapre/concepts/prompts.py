@@ -2,92 +2,143 @@
 
 from __future__ import annotations
 
-import csv
+import logging
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import pandas as pd
 
+from scapre.concepts.tables import Columns, TableError, read_table
+
+log = logging.getLogger(__name__)
+
 #: our column → the names the field gives it, first found first used
 ALIASES = {
-    "case_number": ("case_number", "id"),
-    "prompt": ("prompt", "text"),
-    "evaluation_seed": ("evaluation_seed", "sd_seed", "seed"),
-    "class": ("class", "artist", "concept"),
-    "evaluation_guidance": ("evaluation_guidance", "sd_guidance_scale"),
+    "case_number": ("case_number", "case_num", "case_no", "case_id", "case", "image_id", "id", "index", "idx")
+    + ("", "unnamed:_0", "#"),
+    "prompt": ("prompt", "prompts", "text", "caption", "captions", "sentence"),
+    "evaluation_seed": ("evaluation_seed", "eval_seed", "sd_seed", "seed", "seeds"),
+    "class": ("class", "classes", "class_name", "artist", "artists", "concept", "concepts", "label", "object"),
+    "evaluation_guidance": ("evaluation_guidance", "sd_guidance_scale", "guidance_scale", "guidance", "cfg_scale"),
 }
+NUMBERS = ("case_number", "evaluation_seed", "evaluation_guidance")
+COLUMNS = Columns(ALIASES, wanted="prompt", numbers=NUMBERS)
+#: what stands for "no number"
+NOTHING = ("", "nan", "none", "null", "na", "n/a", "<na>")
+DIGITS = 30  # a number has fewer; more would be slow to make whole
+LARGEST_CASE, LARGEST_SEED = 2**63 - 1, 2**64 - 1  # of a column of whole numbers, of torch's generators
 
 
 class PromptError(ValueError):
     """A prompt file cannot be used; the message names the row and the remedy."""
 
 
-def read_prompts(path: str | Path) -> pd.DataFrame:
+def read_prompts(path: str | Path, *, by_row: bool = False) -> pd.DataFrame:
     """Read a prompt file.
 
-    Known headers: ``case_number,prompt,evaluation_seed`` with ``class``, ``artist`` or ``concept``
-    (UCE, ESD, ScaPre), ``sd_seed`` and ``sd_guidance_scale`` (I2P), ``id,type,text,concept,seed``
-    (SPEED). A file whose first line names neither ``prompt`` nor ``text`` is a list of one prompt a line.
+    Known headers, in any case: ``case_number,prompt,evaluation_seed`` with ``class``, ``artist`` or ``concept``
+    (UCE, ESD, ScaPre), ``sd_seed`` and ``sd_guidance_scale`` (I2P), ``id,type,text,concept,seed`` (SPEED), an
+    index column, and the others of ``ALIASES``; as CSV, tabs, JSON lines or parquet (``tables.read_table``).
+    A file without a header is a list of one prompt a line. Rows without a prompt are passed over, and the others
+    keep their numbers; the log says so.
+
+    Args:
+        path: the file.
+        by_row: number by row, whatever the file says: for lists in which several prompts share a case.
 
     Returns:
         columns ``case_number, prompt, evaluation_seed, class, evaluation_guidance``. Without numbers
-        rows are counted from 0, without seeds the case number is the seed; ``class`` is empty and
+        rows are counted from 0, without a seed the case number is the seed; ``class`` is empty and
         ``evaluation_guidance`` NaN where the file says nothing.
 
     Raises:
-        PromptError: no such file, no rows, an empty prompt, a number that is none, or case numbers
-            that repeat (each names its picture).
+        PromptError: no such file, no prompts, a header without a prompt, a number that is none or out of
+            range, or case numbers that repeat (each names its picture).
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise PromptError(f"there is no prompt file {path}")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        header = [cell.strip() for cell in next(csv.reader(lines[:1]), [])]
-        if set(ALIASES["prompt"]) & set(header):
-            raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-        else:
-            raw = pd.DataFrame({"prompt": [_unquoted(line) for line in lines if line.strip()]})
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise PromptError(f"{path.name} is no UTF-8 CSV file ({error})") from error
-    raw.columns = raw.columns.str.strip()
-    if raw.empty:
-        raise PromptError(f"{path.name} holds no prompts")
-    found = {ours: next((raw[name] for name in names if name in raw), None) for ours, names in ALIASES.items()}
-    rows = pd.Series(range(len(raw)))
-    cases = rows if found["case_number"] is None else _numbers(found["case_number"], path).astype("int64")
-    seeds = found["evaluation_seed"]
-    guidance = found["evaluation_guidance"]
+        raw = read_table(path, COLUMNS)
+    except TableError as error:
+        raise PromptError(f"{path.name}: {error}") from error
+    return _numbered(raw, path.name, by_row)
+
+
+def _numbered(raw: pd.DataFrame, file: str, by_row: bool) -> pd.DataFrame:
+    """Check numbers, fill seeds in, leave rows without a prompt out."""
+    stays = raw["prompt"].str.strip() != ""
+    if not stays.any():
+        raise PromptError(f"{file} holds no prompts")
+    rows = pd.Series(raw.index, index=raw.index)
+    cases = rows if by_row or "case_number" not in raw else _whole(raw["case_number"], stays, file, LARGEST_CASE)
+    if (unnumbered := cases.isna() & stays).any():
+        row = int(unnumbered.to_numpy().argmax())
+        raise PromptError(f"{file}: row {row + 1} has no case number; fill it in, or number by row (--by-row)")
+    seeds = cases.copy()
+    if "evaluation_seed" in raw:
+        given = _whole(raw["evaluation_seed"], stays, file, LARGEST_SEED)
+        seeds = given.where(given.notna(), cases)
+        _count(given.isna() & stays, given[stays], file, "without a seed, which is their case number")
+    scales = pd.Series(float("nan"), index=raw.index)
+    if "evaluation_guidance" in raw:
+        scales = _numbers(raw["evaluation_guidance"], stays, file).astype("float64")
+        _count(scales.isna() & stays, scales[stays], file, "without a guidance scale of their own")
+    if not stays.all():
+        _count(~stays, None, file, "without a prompt, passed over")
     table = pd.DataFrame(
         {
             "case_number": cases,
-            "prompt": found["prompt"],
-            "evaluation_seed": cases if seeds is None else _numbers(seeds, path).astype("int64"),
-            "class": "" if found["class"] is None else found["class"],
-            "evaluation_guidance": float("nan") if guidance is None else _numbers(guidance, path),
+            "prompt": raw["prompt"],
+            "evaluation_seed": seeds,
+            "class": raw.get("class", ""),
+            "evaluation_guidance": scales,
         }
-    )
-    empty = table.index[table["prompt"].str.strip() == ""]
-    if len(empty):
-        raise PromptError(f"{path.name}: row {empty[0] + 1} has no prompt; fill or remove it")
+    )[stays].reset_index(drop=True)
     repeated = table["case_number"][table["case_number"].duplicated()]
     if len(repeated):
-        raise PromptError(f"{path.name}: case number {repeated.iloc[0]} repeats, but it names a picture; number anew")
-    return table
+        raise PromptError(
+            f"{file}: case number {repeated.iloc[0]} repeats, but it names a picture; number anew, or by row (--by-row)"
+        )
+    large = table["evaluation_seed"].max() > LARGEST_CASE
+    return table.astype({"case_number": "int64", "evaluation_seed": "uint64" if large else "int64"})
 
 
-def _unquoted(line: str) -> str:
-    """A line that is one quoted cell loses its quotes; every other line is the prompt, commas and all."""
-    cells = next(csv.reader([line.strip()]))
-    return cells[0] if len(cells) == 1 else line.strip()
+def _count(where: pd.Series, column: pd.Series | None, file: str, what: str) -> None:
+    """Log how many rows are passed over; a column that is empty throughout is no surprise."""
+    count = int(where.sum())
+    if count and (column is None or column.notna().any()):
+        log.warning("%s: %d row%s %s", file, count, "" if count == 1 else "s", what)
 
 
-def _numbers(column: pd.Series, path: Path) -> pd.Series:
-    """Read a column of numbers; whole ones unless the column is a guidance scale."""
-    values = pd.to_numeric(column, errors="coerce")
-    whole = column.name not in ALIASES["evaluation_guidance"]
-    wrong = values.isna() | (whole & (values % 1 != 0))
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        kind = "whole number" if whole else "number"
-        raise PromptError(f"{path.name}: row {row + 1} has no {kind} in column {column.name} ({column[row]!r})")
-    return values
+def _numbers(column: pd.Series, stays: pd.Series, file: str) -> pd.Series:
+    """Read finite numbers exactly; None where the cell says nothing.
+
+    Raises:
+        PromptError: another text.
+    """
+    found: list[Decimal | None] = []
+    for row, (text, used) in enumerate(zip(column.str.strip(), stays, strict=True)):
+        try:
+            value = None if not used or text.lower() in NOTHING else Decimal(text)
+            if value is not None and not (value.is_finite() and abs(value.adjusted()) < DIGITS):
+                raise InvalidOperation
+        except InvalidOperation:
+            raise PromptError(f"{file}: row {row + 1} has no number in column {column.name} ({text!r})") from None
+        found.append(value)
+    return pd.Series(found, index=column.index, dtype=object)
+
+
+def _whole(column: pd.Series, stays: pd.Series, file: str, largest: int) -> pd.Series:
+    """Read whole numbers from 0 to ``largest``; None where the cell says nothing.
+
+    Raises:
+        PromptError: another number or text.
+    """
+    values = _numbers(column, stays, file)
+    for row, value in enumerate(values):
+        if value is not None and not (value == value.to_integral_value() and 0 <= value <= largest):
+            raise PromptError(
+                f"{file}: row {row + 1} has no whole number from 0 to {largest} in column {column.name} ({value})"
+            )
+    return values.map(lambda value: None if value is None else int(value)).astype(object)

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scapre.concepts.lists import check_concepts, sentences_of, spread
+from scapre.concepts.lists import sentences_of
+from scapre.concepts.names import spread
 from scapre.editing.memory import Memory
 from scapre.methods.registry import build_solver, complete, find_method
 from scapre.methods.solution import Wish, diagnose
 from scapre.model.projections import projection_names, read_projections, unet_of
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
-from scapre.text.gathering import gather
+from scapre.text.gathering import check_names, gather
 
 
 def erase(
@@ -55,7 +56,8 @@ def erase(
         **settings: see ``scapre.methods.registry.METHODS[method].defaults``.
 
     Raises:
-        ConceptError: lists that are empty, repeat or contradict themselves.
+        ConceptError: lists that are empty, repeat or contradict themselves, names that are no text or too long
+            (``scapre.text.gathering.check_names``), or a target that is its own anchor.
         ValueError: unknown method, template or setting, or weights that are not finite.
     """
     # mistakes are refused before prompts are encoded
@@ -89,19 +91,21 @@ def remember(
     chosen = find_method(method)
     waits = anchors is None and chosen.matches
     named = " " if anchors is None else anchors
+    wanted, kept = check_names(pipe, targets, retained, templates)
+    named = spread(named, wanted)
     statistics = gather(
         pipe,
-        targets,
+        wanted,
         anchors=named,
-        retained=retained,
+        retained=kept,
         templates=templates,
         positions=chosen.positions,
         progress=progress,
     )
     about = {
-        "targets": list(targets),
-        "anchors": None if waits else spread(named, targets),
-        "retained": list(retained),
+        "targets": wanted,
+        "anchors": None if waits else named,
+        "retained": kept,
         "templates": templates,
         "positions": chosen.positions,
     }
@@ -159,7 +163,7 @@ def _edit_whole(
     settings: Mapping[str, Any],
 ) -> Patch:
     """Edit by a method that is handed the pipeline; of each weight that changes its drift is told."""
-    values, (wanted, kept) = complete(method, settings), check_concepts(targets, retained)
+    values, (wanted, kept) = complete(method, settings), check_names(pipe, targets, retained, templates)
     named = spread(" " if anchors is None else anchors, wanted)
     wish = Wish(tuple(wanted), tuple(named), tuple(kept), sentences_of(templates))
     edited = find_method(method).edit(pipe, wish, seed=seed, progress=progress, **values)  # type: ignore[misc]

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
-from scapre.concepts.lists import ConceptError, spread
+from scapre.concepts.names import ConceptError, spread
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import read_projections, unet_of

@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from scapre.concepts.lists import known
+from scapre.concepts.names import known
 from scapre.editing.erase import erase
 from scapre.maths.row_gates import relative_gate
 from scapre.methods.closed.confined import confined_gate, matched_neutrals

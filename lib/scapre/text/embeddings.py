@@ -47,6 +47,33 @@ class Contexts:
         return pair_contexts(Encoded(self.targets, self.last), Encoded(self.anchors, self.anchor_last), self.anchor_of)
 
 
+def read_tokens(pipe: Any, sentences: Sequence[str]) -> list[tuple[tuple[int, ...], ...]]:
+    """Ids of each sentence, uncut and without start and end, by each of the pipeline's tokenizers.
+
+    Sentences of equal ids are one to the model.
+    """
+    tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")]
+    read = [
+        t(_spelt(pipe, sentences, t), add_special_tokens=False, verbose=False).input_ids
+        for t in tokenizers
+        if t is not None and sentences
+    ]
+    return [tuple(map(tuple, ids)) for ids in zip(*read, strict=True)]
+
+
+def beyond_window(pipe: Any, sentences: Sequence[str]) -> list[str]:
+    """Those of the sentences that are longer than the model reads; their ends have no effect."""
+    window = pipe.tokenizer.model_max_length - 2  # start and end
+    ids = read_tokens(pipe, sentences)
+    return [sentence for sentence, read in zip(sentences, ids, strict=True) if max(map(len, read)) > window]
+
+
+def _spelt(pipe: Any, sentences: Sequence[str], tokenizer: Any) -> list[str]:
+    """Write learned words of several vectors out, as the pipeline itself does."""
+    convert = getattr(pipe, "maybe_convert_prompt", None)
+    return list(sentences) if convert is None else convert(list(sentences), tokenizer)
+
+
 #: text encoder → prompt → hidden states and last position; only encoders given to ``remember_prompts``
 _remembered: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
@@ -84,13 +111,13 @@ def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> En
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
-        tokens = pipe.tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        tokens = pipe.tokenizer(_spelt(pipe, words, pipe.tokenizer), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         last.append(tokens.attention_mask.sum(1) - 2)
         if getattr(pipe, "text_encoder_2", None) is None:
             hidden.append(_run(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
             continue
         # SDXL reads the last but one layer of two encoders, side by side.
-        second = pipe.tokenizer_2(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        second = pipe.tokenizer_2(_spelt(pipe, words, pipe.tokenizer_2), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
         layers = [_run(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
         hidden.append(torch.cat(layers, dim=-1).float())

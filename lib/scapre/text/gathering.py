@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from scapre.concepts.lists import check_concepts, sentences_of, spread
-from scapre.text.embeddings import Encoded, encode, pair_contexts, pair_whole
+from scapre.concepts.lists import sentences_of
+from scapre.concepts.names import ConceptError, as_names, check_concepts, spread
+from scapre.text.embeddings import Encoded, beyond_window, encode, pair_contexts, pair_whole, read_tokens
 from scapre.text.statistics import ConceptStatistics, matched
+
+log = logging.getLogger(__name__)
+
+
+def check_names(
+    pipe: Any, targets: Iterable[str], retained: Iterable[str] = (), templates: str = "name"
+) -> tuple[list[str], list[str]]:
+    """Check lists of concepts as the model's tokenizers read them, before anything is encoded.
+
+    Returns:
+        targets and concepts to keep, tidied, each once.
+
+    Raises:
+        ConceptError: see ``names.check_concepts``; or a name that the text encoder reads as nothing, or not to
+            its end. Sentences it does not read to their end are told to the log.
+        ValueError: unknown templates.
+    """
+    sentences = sentences_of(templates)
+    wanted, kept = as_names(targets, "targets"), as_names(retained, "retained")
+    names = [*wanted, *kept]
+    ids = dict(zip(names, read_tokens(pipe, names), strict=True))
+    wanted, kept = check_concepts(wanted, kept, same=ids.__getitem__)
+    if unread := [name for name in names if not any(ids[name])]:
+        raise ConceptError(f"the text encoder reads nothing in {unread[0]!r}; write it in letters")
+    if cut := beyond_window(pipe, names):
+        window = pipe.tokenizer.model_max_length - 2
+        raise ConceptError(f"{cut[0]!r} is longer than the {window} tokens the text encoder reads; shorten it")
+    if cut := beyond_window(pipe, [sentence.format(name) for name in names for sentence in sentences]):
+        log.warning("%d sentences are longer than the text encoder reads and are cut, as %r", len(cut), cut[0])
+    return wanted, kept
 
 
 def gather(
@@ -34,11 +66,11 @@ def gather(
         positions: contexts from the last content token on, or all positions of a prompt.
 
     Raises:
-        ConceptError: lists that contradict each other.
+        ConceptError: see ``check_names``.
         ValueError: unknown templates, as many anchors as neither one nor the targets, or
             anchors None and nothing retained.
     """
-    wanted, kept = check_concepts(targets, retained)
+    wanted, kept = check_names(pipe, targets, retained, templates)
     sentences = sentences_of(templates)
     if anchors is None and not kept:
         raise ValueError("nothing is retained to take anchors from; name anchors or concepts to keep")
@@ -63,6 +95,8 @@ def gather(
         itself = pair(keep, keep, torch.arange(len(keep.last), device=device))
         kept_contexts, kept_last = itself.targets * root, itself.last
     named = spread(" " if anchors is None else anchors, wanted)
+    if cut := beyond_window(pipe, named):
+        raise ConceptError(f"the anchor {cut[0]!r} is longer than the text encoder reads; shorten it")
     unique = list(dict.fromkeys(named))
     instead, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
     anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()

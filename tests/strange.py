@@ -1,0 +1,26 @@
+"""What people might hand to a reader, for property tests: pieces of tables in any order, text, bytes."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+PIECES = [
+    *(",", ";", "\t", "|", "\n", "\r\n", '"', "\\", '\\"', "{", "}", "[", "]", ":", "\ufeff", " ", "é", "🦊"),
+    *("prompt", "Prompt", "adv_prompt", "seed", "case_number", "evaluation_guidance", "name", "concept", "Artist"),
+    *("1", "-1", "1e9", "1e999999999", "nan", "a cat", '{"prompt": "a"}', '{"name": "a"}', "PAR1", "PK\x03\x04"),
+]
+
+
+def files() -> st.SearchStrategy[bytes]:
+    """Contents of files that may be tables."""
+    return st.one_of(
+        st.lists(st.sampled_from(PIECES), max_size=24).map(lambda parts: "".join(parts).encode()),
+        st.binary(max_size=60),
+        st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    )
+
+
+def repeated(examples: int) -> settings:
+    """Settings of a property test: the same examples every time."""
+    return settings(max_examples=examples, derandomize=True, deadline=None, database=None)
