@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-
 import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -63,6 +62,8 @@ def strangers(page: Page) -> list[str]:
 
     page.on("request", note)
     return asked
+
+
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """No file of this process grows beyond 64 kB: writing fails as on a full disk."""

@@ -19,11 +19,13 @@ def read(folder: Path, text: str, name: str = "list.csv") -> list[str]:
 
 def test_one_string_is_one_name() -> None:
     assert check_concepts("dog", " cat ") == (["dog"], ["cat"])
-    with pytest.raises(ConceptError, match='one string, .dog, cat.; give a list'):
+    with pytest.raises(ConceptError, match=r"one string, .dog, cat.; give a list"):
         check_concepts("dog, cat")
 
 
-@pytest.mark.parametrize("given", [("dog", "cat"), pd.Series(["dog", "cat"]), {"dog": 1, "cat": 2}, iter(["dog", "cat"])])
+@pytest.mark.parametrize(
+    "given", [("dog", "cat"), pd.Series(["dog", "cat"]), {"dog": 1, "cat": 2}, iter(["dog", "cat"])]
+)
 def test_any_list_of_names_will_do(given: object) -> None:
     assert check_concepts(given)[0] == ["dog", "cat"]
     assert check_concepts({"dog", "cat"})[0] == ["cat", "dog"]  # a set has no order of its own
@@ -31,14 +33,19 @@ def test_any_list_of_names_will_do(given: object) -> None:
 
 @pytest.mark.parametrize("given", [None, b"dog", 7, [1984], [None], [float("nan")], ["dog", ["cat"]]])
 def test_what_is_no_text_is_no_name(given: object) -> None:
-    with pytest.raises(ConceptError, match="give a list of names|no text"):
+    with pytest.raises(ConceptError, match=r"give a list of names|no text"):
         check_concepts(given)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("dog", "Dog"), ("golden retriever", "golden  retriever"), ("golden retriever", " golden\u00a0retriever\n")]
-    + [("caf\u00e9", "cafe\u0301"), ("ÉCOLE", "école")],
+    [
+        ("dog", "Dog"),
+        ("golden retriever", "golden  retriever"),
+        ("golden retriever", " golden\u00a0retriever\n"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("ÉCOLE", "école"),
+    ],
 )
 def test_what_the_tokenizer_cannot_tell_apart_is_one_name(one: str, other: str) -> None:
     assert same_name(one) == same_name(other)
@@ -104,8 +111,7 @@ def test_any_bytes_give_names_or_a_sentence(tmp_path_factory: pytest.TempPathFac
     file.write_bytes(data)
     try:
         names = read_concepts(file)["name"].tolist()
-    except ConceptError as error:
-        assert str(error)
+    except ConceptError:
         return
     assert check_concepts(names)[0] == names
 

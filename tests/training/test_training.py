@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from scapre.files import write_tensors
 from scapre.training.augment import jitter
 from scapre.training.captions import Vocabulary
-from scapre.training.loop import Schedule, save_tensors, train
+from scapre.training.loop import Schedule, train
 from scapre.training.text import _pooling_positions, new_tokenizer
 from torch import nn
 
@@ -50,7 +51,7 @@ def test_training_lowers_the_loss_and_stops_on_nonsense(tmp_path: Path) -> None:
 
 
 def test_files_appear_whole(tmp_path: Path) -> None:
-    save_tensors({"a": torch.zeros(3)}, tmp_path / "deep" / "x.safetensors")
+    write_tensors(tmp_path / "deep" / "x.safetensors", {"a": torch.zeros(3)})
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["x.safetensors"]
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST = 1 << 20  # characters of a cell
 #: words that a header is made of, and no list begins with
-HEADER_WORDS = frozenset(
-    "prompt prompts caption captions text sentence sentences description query seed seeds idx index label labels "
-    "class classes category categories concept concepts artist artists name names guidance instruction id".split()
+HEADER_WORD = re.compile(
+    "prompts?|captions?|text|sentences?|description|instruction|query|seeds?|guidance|id|idx|index|"
+    "(label|class|category|concept|artist|name)s?|classes|categories"
 )
 COLUMN, NUMBER = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)+"), re.compile(r"-?\d+(\.\d*)?")
 SAMPLE = 50  # lines looked at to tell a table from a list
@@ -104,7 +104,7 @@ def looks_like_header(lines: Sequence[str], prose: bool) -> bool:
         rows = [_row(line, delimiter) for line in some]
         words = [canonical_header(cell).split("_") for cell in rows[0]]
         heads = [
-            len(parts) <= 3 and (HEADER_WORDS.issuperset(parts) or bool(COLUMN.fullmatch(cell)))
+            len(parts) <= 3 and (all(map(HEADER_WORD.fullmatch, parts)) or bool(COLUMN.fullmatch(cell)))
             for parts, cell in zip(words, rows[0], strict=True)
         ]
         some_prompt = len(rows[0]) > 1 and any({"prompt", "prompts", "seed", "caption"} & {*parts} for parts in words)
@@ -123,7 +123,9 @@ def looks_like_header(lines: Sequence[str], prose: bool) -> bool:
 def _row(line: str, delimiter: str) -> list[str]:
     """Split one line; quotes that do not end are letters."""
     try:
-        return [c.strip() for c in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True), [])]
+        return [
+            c.strip() for c in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True), [])
+        ]
     except csv.Error:
         return [cell.strip() for cell in line.split(delimiter)]
 
@@ -148,7 +150,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], str]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise TableError(f"row {number}: its quotes do not match ({error}); quote a cell as \"a \"\"b\"\" c\"") from error
+            raise TableError(f'row {number}: its quotes do not match ({error}); quote a cell as "a ""b"" c"') from error
         if any(cell.strip() for cell in row) or (len(row) > 1 and number):
             yield [cell.strip() for cell in row], "".join(seen)
             number += 1

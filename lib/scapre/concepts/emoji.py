@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scapre.concepts.npm import fetch_package
+from scapre.files import replacing
 from scapre.paths import data_folder
 
 #: style name → (npm package, version, licence). The order is the order of the array.
@@ -116,7 +117,6 @@ def build_emoji() -> Path:
     """Rebuild ``data/emoji/emoji.parquet`` for the concepts of ``data/concepts/emoji.csv``."""
     slugs = pd.read_csv(data_folder() / "concepts" / "emoji.csv")["slug"].tolist()
     path = data_folder() / "emoji" / "emoji.parquet"
-    partial = path.with_suffix(".partial")
-    draw_all(slugs).to_parquet(partial, index=False, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as partial:
+        draw_all(slugs).to_parquet(partial, index=False, compression="zstd")
     return path

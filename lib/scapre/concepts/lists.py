@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from scapre.concepts.names import ConceptError, once, same_name, tidy
-from scapre.paths import data_folder
 from scapre.concepts.tables import Columns, TableError, read_table
+from scapre.paths import data_folder
 
 log = logging.getLogger(__name__)
 

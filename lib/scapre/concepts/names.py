@@ -110,7 +110,9 @@ def split_names(text: str) -> list[str]:
     try:
         return [name for part in reader if (name := part.strip())]
     except ValueError as error:
-        raise ConceptError(f"{text!r} has a quote without its end; write names as in 'dog, \"Paris, France\"'") from error
+        raise ConceptError(
+            f"{text!r} has a quote without its end; write names as in 'dog, \"Paris, France\"'"
+        ) from error
 
 
 def known(names: Sequence[str], vocabulary: Sequence[str]) -> list[int]:

@@ -14,8 +14,10 @@ log = logging.getLogger(__name__)
 
 #: our column → the names the field gives it, first found first used
 ALIASES = {
-    "case_number": ("case_number", "case_num", "case_no", "case_id", "case", "image_id", "id", "index", "idx")
-    + ("", "unnamed:_0", "#"),
+    "case_number": (
+        *("case_number", "case_num", "case_no", "case_id", "case", "image_id", "id", "index", "idx"),
+        *("", "unnamed:_0", "#"),  # what tables write their index under
+    ),
     "prompt": ("prompt", "prompts", "text", "caption", "captions", "sentence"),
     "evaluation_seed": ("evaluation_seed", "eval_seed", "sd_seed", "seed", "seeds"),
     "class": ("class", "classes", "class_name", "artist", "artists", "concept", "concepts", "label", "object"),

@@ -51,7 +51,7 @@ class Columns:
     def find(self, headers: Sequence[str]) -> dict[str, str]:
         """Name people's column for each of ours that is there; one like ``adv_prompt`` will do for ``prompt``."""
         plain = {header: canonical_header(header) for header in headers}
-        found = {}
+        found: dict[str, str] = {}
         for ours, names in self.names.items():
             places = [header for name in names for header in headers if plain[header] == name]
             found |= {ours: places[0]} if places else {}

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from scapre.concepts.names import ConceptError, spread
+from scapre.files import write_tensors
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import read_projections, unet_of
@@ -102,17 +102,12 @@ class Memory:
             path: where.
             pipe: the base model, by whose projections ``load`` knows it again.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         s = self.statistics
         tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "kept_last", "blank")}
         tensors |= {f"contexts.{field.name}": getattr(s.contexts, field.name) for field in fields(Contexts)}
         base = fingerprint(read_projections(unet_of(pipe)))
-        partial = path.with_name(path.name + ".partial")
         about = {"format": FORMAT, "base": base, "about": json.dumps(self.about)}
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, partial, about)
-        partial.replace(path)
-        return path
+        return write_tensors(path, tensors, about)
 
     @classmethod
     def load(cls, path: str | Path, pipe: Any) -> Memory:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from scapre.concepts.emoji import decode, encode_png
 from scapre.editing.erase import erase
+from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
 from scapre.model.backbones import load_pipeline
@@ -113,10 +114,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         found |= {str(name): float(value) for name, value in facts.items()}
     if len(case.pictures):
         found |= trial(pipe, judges, patch, case.pictures)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(found))
-    partial.replace(path)
+    write_text(path, json.dumps(found))
     return found
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.files import claim_folder, new_folder, write_tensors, write_text
 from scapre.maths.bures import row_step_share
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
@@ -116,6 +114,7 @@ def export(
     Raises:
         ValueError: unknown form, or no pipeline where one is needed.
         FileExistsError: the folder exists.
+        WriteError: the folder cannot be written.
         PatchError: the patch does not fit the pipeline.
     """
     folder = Path(folder)
@@ -123,6 +122,7 @@ def export(
         raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
     if form == "pipeline" and pipe is None:
         raise ValueError("the pipeline form needs the base model; name it")
+    claim_folder(folder)
     if pipe is not None:
         patch.remember(pipe)
     licence = licence or base_licence(str(getattr(pipe, "name_or_path", "")) or "absent")
@@ -137,9 +137,9 @@ def export(
             adapters = make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress)
             table = errors(patch, adapters)
             about = {"provenance": json.dumps(patch.provenance), "form": form}
-            save_file(adapter_state(adapters), partial / ADAPTER_FILE, {"format": "pt", **about})
+            write_tensors(partial / ADAPTER_FILE, adapter_state(adapters), {"format": "pt", **about})
         text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
-        (partial / "README.md").write_text(text)
+        write_text(partial / "README.md", text)
     return table
 
 
@@ -152,25 +152,6 @@ def save_pipeline(pipe: Any, folder: str | Path) -> Path:
     with new_folder(Path(folder)) as partial:
         pipe.save_pretrained(partial, safe_serialization=True)
     return Path(folder)
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Fill a folder that appears only when complete.
-
-    Raises:
-        FileExistsError: it exists already.
-    """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists already; name another folder or remove it")
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from scapre.files import write_tensors
 from scapre.model.fingerprint import fingerprint
 from scapre.model.weights import read_weights, write_weights
 
@@ -169,17 +169,17 @@ class Patch:
         Raises:
             ValueError: the path has another ending.
             PatchError: the originals are to be written and are not at hand.
+            WriteError: a file cannot be written.
         """
         path = Path(path)
         companion = undo_path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         changed = self.changed
         base = {n: fingerprint({n: self.original[n]}) if n in self.original else self.base[n] for n in changed}
         if undo:
-            _write(companion, self.originals(), {"format": UNDO_FORMAT})
+            write_tensors(companion, self.originals(), {"format": UNDO_FORMAT})
         about = {"provenance": self.provenance, "diagnostics": self.diagnostics, "base": base}
         texts = {key: json.dumps(value) for key, value in about.items()}
-        _write(path, changed, {"format": FORMAT, "sha256": fingerprint(changed), **texts})
+        write_tensors(path, changed, {"format": FORMAT, "sha256": fingerprint(changed), **texts})
         if not undo:
             companion.unlink(missing_ok=True)
         return path
@@ -217,12 +217,6 @@ def undo_path(path: str | Path) -> Path:
     if path.suffix != ".safetensors":
         raise ValueError(f"a patch file ends in .safetensors, got {path.name}")
     return path.with_suffix(".undo.safetensors")
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, partial, about)
-    partial.replace(path)
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:

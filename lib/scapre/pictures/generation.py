@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.files import replacing, write_text
 from scapre.model.fingerprint import fingerprint
 from scapre.model.sampling import sample
 from scapre.patch.patch import Patch
@@ -106,13 +107,13 @@ def open_folder(
         "samples": samples,
         "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")},
     }
-    for name, text in ((RECORD, json.dumps(record, indent=1) + "\n"), (LIST, prompts.to_csv(index=False))):
+    listed = prompts.to_csv(index=False, lineterminator="\n")
+    for name, text in ((RECORD, json.dumps(record, indent=1) + "\n"), (LIST, listed)):
         place = folder / name
-        if place.is_file() and place.read_text() != text:
+        if place.is_file() and place.read_bytes() != text.encode():
             raise GenerationError(f"{folder} holds pictures of other prompts or settings ({name}); name another folder")
         if not place.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(place, lambda partial, text=text: partial.write_text(text))
+            write_text(place, text)
     table = _listing(prompts, samples)
     table["scale"] = table["evaluation_guidance"].fillna(guidance)
     return table[[not (folder / name).is_file() for name in table["file"]]]
@@ -143,7 +144,8 @@ def draw_batch(pipe: Any, part: pd.DataFrame, folder: str | Path, steps: int) ->
     )
     for name, picture in zip(part["file"], drawn, strict=True):
         image = Image.fromarray(picture.numpy())
-        _replace(Path(folder) / name, lambda partial, image=image: image.save(partial, format="PNG"))
+        with replacing(Path(folder) / name) as partial:
+            image.save(partial, format="PNG")
 
 
 def _listing(prompts: pd.DataFrame, samples: int) -> pd.DataFrame:
@@ -151,12 +153,6 @@ def _listing(prompts: pd.DataFrame, samples: int) -> pd.DataFrame:
     table = prompts.loc[prompts.index.repeat(samples)].reset_index(drop=True)
     k = table.groupby("case_number").cumcount()
     return table.assign(k=k, file=table["case_number"].astype(str) + "_" + k.astype(str) + ".png")
-
-
-def _replace(place: Path, write: Any) -> None:
-    partial = place.with_name(place.name + ".partial")
-    write(partial)
-    partial.replace(place)
 
 
 def score(folder: str | Path, judges: Judges, pipe: Any) -> pd.DataFrame:
@@ -206,7 +202,7 @@ def score(folder: str | Path, judges: Judges, pipe: Any) -> pd.DataFrame:
     end = sentences.hidden[torch.arange(len(table)), sentences.last + 1].cpu()
     rows.append(("CLIP score", *interval(judges.clip_scores(images, end).numpy()), len(table)))
     scores = pd.DataFrame(rows, columns=["metric", "value", "low", "high", "pictures"])
-    _replace(folder / SCORES, lambda partial: scores.to_csv(partial, index=False, float_format="%.4f"))
+    write_text(folder / SCORES, scores.to_csv(index=False, float_format="%.4f"))
     return scores
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from scapre.files import write_tensors
 from scapre.paths import judge_folder
 
 
@@ -126,13 +126,10 @@ class Judges:
 
 def save_judges(judges: Judges, folder: Path) -> None:
     """Write the judges as float16 safetensors, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
     names = {"objects": json.dumps(judges.objects), "styles": json.dumps(judges.styles)}
     for name, module in (("judge", judges.judge), ("captioner", judges.captioner)):
         state = {k: v.half() if v.is_floating_point() else v for k, v in module.state_dict().items()}
-        partial = folder / f"{name}.partial"
-        save_file({k: v.contiguous() for k, v in state.items()}, partial, names)
-        partial.replace(folder / f"{name}.safetensors")
+        write_tensors(folder / f"{name}.safetensors", state, names)
 
 
 def load_judges(folder: Path | None = None) -> Judges:

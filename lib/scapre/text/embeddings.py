@@ -106,22 +106,27 @@ def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool
 
 
 def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> Encoded:
-    length = pipe.tokenizer.model_max_length
     hidden, last = [], []
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
-        tokens = pipe.tokenizer(_spelt(pipe, words, pipe.tokenizer), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        tokens = _tokens(pipe, words, pipe.tokenizer)
         last.append(tokens.attention_mask.sum(1) - 2)
         if getattr(pipe, "text_encoder_2", None) is None:
             hidden.append(_run(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
             continue
         # SDXL reads the last but one layer of two encoders, side by side.
-        second = pipe.tokenizer_2(_spelt(pipe, words, pipe.tokenizer_2), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        second = _tokens(pipe, words, pipe.tokenizer_2)
         both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
         layers = [_run(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
         hidden.append(torch.cat(layers, dim=-1).float())
     return Encoded(torch.cat(hidden), torch.cat(last).to(pipe.device))
+
+
+def _tokens(pipe: Any, words: Sequence[str], tokenizer: Any) -> Any:
+    length = pipe.tokenizer.model_max_length
+    words = _spelt(pipe, words, tokenizer)
+    return tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
 
 
 def _run(encoder: Any, tokens: Any, device: torch.device, **options: bool) -> Any:

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
 from scapre.editing.erase import erase
+from scapre.files import write_text
 from scapre.model.backbones import load_pipeline
 from scapre.model.sampling import GUIDANCE, STEPS
 from scapre.paths import data_folder, model_folder
@@ -159,9 +160,8 @@ def _with_intervals(uce: pd.DataFrame) -> pd.DataFrame:
 def write_card(tables: dict[str, pd.DataFrame]) -> Path:
     """Write the tables as CSV and the model card around them."""
     folder = data_folder() / "results" / "emoji-sd"
-    folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
+        write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4f"))
     weak = tables["concepts"].query("object < 50")["concept"].tolist()
     size = sum(p.stat().st_size for p in model_folder().rglob("*") if p.is_file()) / 2**20
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "diffusers", "transformers"))
@@ -177,11 +177,7 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
         uce=_with_intervals(tables["uce"]).to_markdown(index=False),
         weak=", ".join(weak) or "none",
     )
-    path = model_folder() / "README.md"
-    partial = path.with_name("README.md.partial")
-    partial.write_text(text)
-    partial.replace(path)
-    return path
+    return write_text(model_folder() / "README.md", text)
 
 
 CARD = """---

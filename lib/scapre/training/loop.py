@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from scapre.files import write_tensors
 
 #: a step: (step number, generator) → (scalar loss, named numbers to log)
 Step = Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]]
@@ -40,14 +41,6 @@ class Schedule:
         """Return the learning rate of ``step``."""
         rise = min(1.0, (step + 1) / self.warmup)
         return self.lr * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors atomically: the name appears only when the file is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata)
-    partial.replace(path)
 
 
 @torch.enable_grad()  # a notebook may have switched gradients off
@@ -115,7 +108,7 @@ def _store(
     for k, p in parameters.items():
         for moment in ("exp_avg", "exp_avg_sq"):
             tensors[f"{moment}/{k}"] = optimiser.state[p][moment]
-    save_tensors(tensors, folder / "checkpoint.safetensors", {"step": str(step)})
+    write_tensors(folder / "checkpoint.safetensors", tensors, {"step": str(step)})
 
 
 def _restore(folder: Path, parameters: Named, buffers: Named, average: Named, optimiser: torch.optim.Optimizer) -> int:

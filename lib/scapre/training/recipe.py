@@ -14,6 +14,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
+from scapre.files import write_tensors, write_text
 from scapre.paths import data_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import judges as judge_training
@@ -21,7 +22,7 @@ from scapre.training import text as text_training
 from scapre.training import unet as unet_training
 from scapre.training import vae as vae_training
 from scapre.training.captions import Vocabulary
-from scapre.training.loop import Schedule, save_tensors
+from scapre.training.loop import Schedule
 
 EDGE = 32
 PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
@@ -92,7 +93,7 @@ def train_part(part: str, steps: int | None = None) -> None:
 
 
 def _keep(module: torch.nn.Module, folder: Path) -> None:
-    save_tensors(module.state_dict(), folder / "final.safetensors")
+    write_tensors(folder / "final.safetensors", module.state_dict())
 
 
 def _frozen(autoencoder: str = "decoder") -> tuple[CLIPTokenizer, CLIPTextModel, AutoencoderKL]:
@@ -127,7 +128,7 @@ def assemble() -> Path:
     for config in model_folder().glob("*/config.json"):
         # diffusers notes where a part was loaded from: a path of this machine
         about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
-        config.write_text(json.dumps(about, indent=2) + "\n")
+        write_text(config, json.dumps(about, indent=2) + "\n")
     save_judges(trained_judges(), judge_folder())
     return model_folder()
 

@@ -15,6 +15,7 @@ import papermill
 import yaml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from scapre.files import write_text
 from scapre.paths import repository
 from scapre.pool import scatter
 
@@ -216,6 +217,4 @@ def scrub(path: Path) -> None:
                     out.execution_count = number
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
     book.cells = cells
-    partial = path.with_name(path.name + ".partial")
-    nbformat.write(book, partial)
-    partial.replace(path)
+    write_text(path, nbformat.writes(book) + "\n")

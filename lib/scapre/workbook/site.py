@@ -17,6 +17,7 @@ from pygments.formatters import HtmlFormatter
 from tqdm.auto import tqdm
 
 from scapre.concepts.npm import fetch_package
+from scapre.files import replacing
 from scapre.paths import data_folder, repository
 from scapre.workbook.runner import notebooks
 
@@ -130,8 +131,6 @@ def _renderer() -> Path:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
     return path

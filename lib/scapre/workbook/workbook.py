@@ -15,6 +15,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scapre.files import replacing, write_text
 from scapre.paths import repository
 from scapre.workbook import figures
 
@@ -46,40 +47,30 @@ class Workbook:
             "parameters": parameters,
             "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
         }
-        self._write(self.table_folder / "provenance.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
+        write_text(self.table_folder / "provenance.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
 
     def figure(self, drawn: Figure | Axes, name: str) -> Figure:
         """Write ``figures/<notebook>/<name>.png`` and hand the figure back for display."""
         fig = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
         assert isinstance(fig, Figure)
-        self.figure_folder.mkdir(parents=True, exist_ok=True)
-        partial = self.figure_folder / f"{name}.partial"
-        fig.savefig(partial, format="png", metadata={"Software": None})
-        partial.replace(self.figure_folder / f"{name}.png")
+        with replacing(self.figure_folder / f"{name}.png") as partial:
+            fig.savefig(partial, format="png", metadata={"Software": None})
         plt.close(fig)
         return fig
 
     def table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Write ``data/results/<notebook>/<name>.csv`` with four decimals and return the table."""
         text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-        self._write(self.table_folder / f"{name}.csv", text)
+        write_text(self.table_folder / f"{name}.csv", text)
         return table
 
     def pictures(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Write a table with a column of PNG bytes as ``data/results/<notebook>/<name>.parquet`` and return it."""
-        self.table_folder.mkdir(parents=True, exist_ok=True)
-        partial = self.table_folder / f"{name}.partial"
-        table.to_parquet(partial, index=False, compression="zstd")
-        partial.replace(self.table_folder / f"{name}.parquet")
+        with replacing(self.table_folder / f"{name}.parquet") as partial:
+            table.to_parquet(partial, index=False, compression="zstd")
         return table
 
     def contract(self, **facts: Any) -> None:
         """Print the facts this notebook stands for, one a line, floats to three digits."""
         for name, value in facts.items():
             print(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
-
-    def _write(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text)
-        partial.replace(path)
