@@ -73,7 +73,7 @@ def test_anchors_are_paired_as_if_named(pipe: SimpleNamespace) -> None:
     for templates in ("name", "sentences"):
         options = {"retained": retained, "templates": templates, "progress": False}
         chosen = scapre.erase(pipe, targets, **options)
-        assert {"boat", long} <= set(chosen.provenance["anchors"])
+        assert {long} < set(chosen.provenance["anchors"])  # which others depends on ties in the toy vocabulary
         named = scapre.erase(pipe, targets, anchors=chosen.provenance["anchors"], **options)
         assert distance(named, chosen) < 1e-6
 
