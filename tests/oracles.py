@@ -138,3 +138,19 @@ def cure_by_svd(weight, forget, keep, alpha) -> Tensor:
         return right.T @ torch.diag(alpha * share / ((alpha - 1) * share + 1)) @ right
 
     return weight - weight @ (soft(forget) - soft(forget) @ soft(keep))
+
+
+def token_moment_by_prompt(kept, last) -> Tensor:
+    """mean c cᵀ over positions 0 … last + 1 of every prompt."""
+    tokens = [c for prompt, end in zip(kept, last, strict=True) for c in prompt[: end + 2]]
+    return torch.stack([torch.outer(c, c) for c in tokens]).mean(0)
+
+
+def double_projections_of_one(weight, target, anchors, retained, project) -> Tensor:
+    """W₀ + W₀ (c* − c) xᵀ U₂ᵀ / ‖x‖², U₂ from the full SVD of the kept columns, c* = S (SᵀS)⁺ Sᵀ c."""
+    columns = anchors.T
+    goal = columns @ torch.linalg.pinv(columns.T @ columns) @ columns.T @ target if project else anchors[0]
+    basis, values, _ = torch.linalg.svd(retained.T, full_matrices=True)
+    other = basis[:, int((values > 1e-9).sum()) :]
+    x = other.T @ target
+    return weight + torch.outer(weight @ (goal - target), other @ x) / x.square().sum()

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from scapre.methods.closed.confined import confined_solver
 from scapre.methods.closed.cure import cure_solver
+from scapre.methods.closed.dp import dp_solver
+from scapre.methods.closed.oce import oce_solver
 from scapre.methods.closed.paper import paper_solver
 from scapre.methods.closed.rece import rece_solver
 from scapre.methods.closed.released import basic_solver, scale_solver
 from scapre.methods.closed.speed import speed_solver
 from scapre.methods.closed.uce import uce_solver
-from scapre.methods.solution import Editor, Solver
+from scapre.methods.solution import Editor, Solution, Solver
 from scapre.text.statistics import ConceptStatistics
 
 Settings = dict[str, float | int | bool]
@@ -64,6 +66,7 @@ _POSITIVE = {
     "temperature": "it divides the standardised information",
     "tau": "at zero no direction is free of kept concepts",
     "alpha": "it weighs the directions to remove",
+    "energy": "at zero nothing is kept",
 }
 METHODS: dict[str, Method] = {
     "scapre": Method(
@@ -153,6 +156,22 @@ METHODS: dict[str, Method] = {
         (2.0, 5.0, 12.0, 25.0, 60.0, 200.0),
         positions="whole",
     ),
+    "oce": Method(
+        "orthogonal concept erasure: answers are turned, their lengths and angles stay, values only",
+        {"erase_scale": 2000.0, "prior_scale": 10.0, "retain_scale": 0.0, "ridge": 10.0, "as_released": True},
+        oce_solver,
+        "erase_scale",
+        (20.0, 100.0, 500.0, 2000.0, 10000.0, 50000.0),
+        kinds=("to_v",),
+        positions="whole",
+    ),
+    "dp": Method(
+        "double projections: targets answer like their part along the anchors, exactly beside what is kept",
+        {"energy": 1.0, "damping": 0.0, "project": True},
+        dp_solver,
+        "energy",
+        (0.5, 0.9, 0.97, 0.99, 0.999, 1.0),
+    ),
 }
 
 
@@ -208,6 +227,8 @@ def build_solver(
     method, values = find_method(name), complete(name, settings)
     if method.solver is None:
         raise ValueError(f"{name} edits the pipeline as a whole and keeps no memory; use scapre.erase")
+    if len(statistics.targets) == 0:
+        return Solution  # nothing to forget: every weight is its own edit
     handed: list[Any] = [statistics]
     if method.joint:
         handed.append(weights)

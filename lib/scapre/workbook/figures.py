@@ -19,6 +19,8 @@ METHOD_COLOURS = {
     "rece": "#5bb8d4",
     "speed": "#8a5a2b",
     "cure": "#d16ba5",
+    "oce": "#a3a52a",
+    "dp": "#4b4fa0",
     "scapre": "#c0392b",
     "scapre-paper": "#8e5bb0",
     "scapre-scale": "#e08e2b",

@@ -17,7 +17,7 @@ from scapre.methods.registry import METHODS, build_solver, complete
 from scapre.text.statistics import ConceptStatistics
 from toys import statistics, turned, weight
 
-PEERS = ("uce", "rece", "speed", "cure")
+PEERS = ("uce", "rece", "speed", "cure", "oce", "dp")
 RIDGE = {"ridge": 0.5, "erase_scale": 1.5, "retain_scale": 0.7}
 #: settings under which a peer leaves everything as it is, without being off
 NO_PRESSURE = {
@@ -25,6 +25,8 @@ NO_PRESSURE = {
     "rece": {"first_ridge": 1e12, "ridge": 1e12},
     "speed": {"retain_scale": 1e12},
     "cure": {"alpha": 1e-12},
+    "oce": {"ridge": 1e12},
+    "dp": {"damping": 1e12},
 }
 shapes = settings(max_examples=25, deadline=None)
 sizes = {"m": st.integers(1, 9), "d": st.integers(4, 9), "retained": st.integers(0, 4), "seed": st.integers(0, 50)}
@@ -97,7 +99,7 @@ def test_duplicates_and_collinear_targets_are_legal(method: str) -> None:
     line = solve(method, repeated(s, [0, 1, 2, 0], (1.0, 1.0, 1.0, -2.0)), w0)
     assert torch.isfinite(twice).all()
     assert torch.isfinite(line).all()
-    if method == "speed":  # its moments are means
+    if method in {"speed", "oce", "dp"}:  # means, spans, answers fitted exactly
         assert torch.allclose(twice, solve(method, s, w0), atol=1e-9)
     else:
         assert not torch.allclose(twice, solve(method, s, w0), atol=1e-4)
@@ -122,6 +124,7 @@ def test_more_targets_than_dimensions_are_legal(method: str) -> None:
         ("speed", {"aug_num": -1}, "aug_num counts"),
         ("speed", {"retain_scale": 0.0}, "retain_scale must be positive for speed"),
         ("cure", {"alpha": 0.0}, "alpha must be positive"),
+        ("dp", {"energy": 0.0}, "energy must be positive"),
         ("rece", {"first_ridge": 0.0}, "first_ridge must be positive"),
     ],
 )
@@ -129,6 +132,13 @@ def test_values_out_of_range_are_refused(method: str, values: dict, words: str) 
     with pytest.raises(ValueError, match=words):
         build_solver(method, statistics(), [weight()], values)
     assert complete(method, {}) == METHODS[method].defaults
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_targets_leave_every_bit(name: str) -> None:
+    s, w0 = statistics(), weight()
+    none = repeated(s, [])
+    assert torch.equal(build_solver(name, none, [w0], {})(w0).weight, w0)
 
 
 # RECE
