@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from scapre.concepts.lists import sentences_of
 from scapre.concepts.names import spread
 from scapre.editing.memory import Memory
 from scapre.methods.registry import build_solver, complete, find_method
-from scapre.methods.solution import Wish, diagnose
+from scapre.methods.solution import Solution, Wish, diagnose
 from scapre.model.projections import projection_names, read_projections, unet_of
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import check_names, gather
+from scapre.text.statistics import ConceptStatistics
 
 
 def erase(
@@ -58,7 +59,8 @@ def erase(
     Raises:
         ConceptError: lists that are empty, repeat or contradict themselves, names that are no text or too long
             (``scapre.text.gathering.check_names``), or a target that is its own anchor.
-        ValueError: unknown method, template or setting, or weights that are not finite.
+        ValueError: unknown method, template or setting, weights that are not finite, or settings at which
+            the solution is not.
     """
     # mistakes are refused before prompts are encoded
     projection_names(unet_of(pipe), find_method(method).kinds)
@@ -139,16 +141,39 @@ def solve(
     originals = read_projections(unet_of(pipe), chosen.kinds)
     if not torch.isfinite(statistics.contexts.targets).all():
         raise ValueError("the text encoder returns NaN or infinity; load an intact model")
-    solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
-    bar = f"{method}, {len(statistics.targets)} targets"
-    for name, original in tqdm(originals.items(), desc=bar, disable=not progress):
-        weight = original.double()
-        solution = solver(weight)
+    for name, solution in _solutions(method, statistics, originals, values, seed, progress):
+        original, weight = originals[name], originals[name].double()
         facts[name] = diagnose(weight, solution, statistics)
         edited[name] = torch.where(solution.weight == weight, original, solution.weight.to(original.dtype))
     return Patch(originals, edited, _provenance(pipe, method, values, seed, memory.about), facts)
+
+
+def _solutions(
+    method: str,
+    statistics: ConceptStatistics,
+    originals: Mapping[str, Tensor],
+    values: Mapping[str, Any],
+    seed: int,
+    progress: bool,
+) -> Iterator[tuple[str, Solution]]:
+    """Solve matrix by matrix.
+
+    Raises:
+        ValueError: float64 or the model's type does not hold the solution at these settings.
+    """
+    remedy = "raise ridge or tau, or bring the scales nearer to their defaults"
+    try:
+        solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
+        bar = f"{method}, {len(statistics.targets)} targets"
+        for name, original in tqdm(originals.items(), desc=bar, disable=not progress):
+            solution = solver(original.double())
+            if not torch.isfinite(solution.weight.to(original.dtype)).all():
+                raise ValueError(f"the edit of {name} is not finite at these settings; {remedy}")
+            yield name, solution
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"{method} cannot be solved at these settings ({error}); {remedy}") from error
 
 
 def _edit_whole(

@@ -19,6 +19,7 @@ from scapre.methods.closed.released import basic_solver, scale_solver
 from scapre.methods.closed.speed import speed_solver
 from scapre.methods.closed.uce import uce_solver
 from scapre.methods.solution import Editor, Solution, Solver
+from scapre.methods.values import checked
 from scapre.text.statistics import ConceptStatistics
 
 Settings = dict[str, float | int | bool]
@@ -58,16 +59,6 @@ class Method:
 
 _NOISE: Settings = {"noise_sigma": 0.01, "entropy_samples": 20, "entropy_bins": 20}
 _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
-#: settings that must be positive, and why
-_POSITIVE = {
-    "ridge": "it keeps the solution unique",
-    "first_ridge": "it keeps the solution unique",
-    "gamma": "it keeps the derived embedding finite",
-    "temperature": "it divides the standardised information",
-    "tau": "at zero no direction is free of kept concepts",
-    "alpha": "it weighs the directions to remove",
-    "energy": "at zero nothing is kept",
-}
 METHODS: dict[str, Method] = {
     "scapre": Method(
         "ours: confined to the rows that know the concepts, nearest retained concepts as anchors",
@@ -195,21 +186,13 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     """Fill settings up with the method's defaults.
 
     Raises:
-        ValueError: unknown method or setting, or a value outside its range.
+        ValueError: unknown method or setting, or a value of another kind or outside its range.
     """
     known = find_method(name).defaults
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name} has no setting {', '.join(unknown)}; it knows {', '.join(known)}")
-    values = known | dict(settings)
-    for key, why in _POSITIVE.items():
-        if key in values and not values[key] > 0:
-            raise ValueError(f"{key} must be positive, got {values[key]}: {why}")
-    for key, default in known.items():
-        counts = isinstance(default, int) and not isinstance(default, bool)
-        if counts and not (isinstance(values[key], int) and values[key] >= 0):
-            raise ValueError(f"{key} counts; give a whole number, 0 or more, not {values[key]}")
-    return values
+    return {key: checked(key, settings.get(key, default), default) for key, default in known.items()}
 
 
 def build_solver(
