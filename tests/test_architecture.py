@@ -34,7 +34,7 @@ PARTIES = {
     "model": "diffusers torch tqdm transformers",
     "text": "torch tqdm",
     "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat pandas papermill pygments seaborn torch tqdm yaml",
-    "methods": "torch",
+    "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",
     "editing": "pandas PIL safetensors torch tqdm",
     "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",

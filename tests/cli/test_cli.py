@@ -155,7 +155,7 @@ def test_missing_options_are_named() -> None:
 
 
 def test_settings_that_are_no_numbers() -> None:
-    assert settings(["a=1", "b=0.5", "c=True"]) == {"a": 1, "b": 0.5, "c": True}
-    for pair in ("a", "a=", "a=x", "a=[1]"):
+    assert settings(["a=1", "b=0.5", "c=True", "d=code-2025"]) == {"a": 1, "b": 0.5, "c": True, "d": "code-2025"}
+    for pair in ("a", "a=", "a=X!", "a=[1]"):
         with pytest.raises(ValueError, match="cannot read the setting"):
             settings([pair])

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 from scapre.editing.bench import benchmark, families
-from scapre.methods.registry import METHODS
+from scapre.methods.registry import SOLVERS
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SOLVERS)
 def test_every_method_is_timed(method: str) -> None:
     table = benchmark("tiny", method, [1, 3])
     assert table["n"].tolist() == [1, 3]

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from scapre.editing.erase import remember, solve
 from scapre.editing.memory import Memory
-from scapre.methods.registry import METHODS
+from scapre.methods.registry import SOLVERS
 from toys import tiny_pipe
 
 FIRST, SECOND = ["cat", "a picture of a red car"], ["dog", "sun"]
@@ -30,7 +30,7 @@ def distance(one: scapre.Patch, other: scapre.Patch) -> float:
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SOLVERS)
 @pytest.mark.parametrize("templates", ["name", "sentences"])
 def test_two_sittings_equal_one(pipe: SimpleNamespace, tmp_path: Path, method: str, templates: str) -> None:
     options = {"method": method, "templates": templates, "progress": False}

@@ -13,7 +13,7 @@ from scapre import load_pipeline
 from scapre.concepts.names import ConceptError
 from scapre.experiments.exploration import CHANGE, GATE, Choices, Exploration, explore, remembering
 from scapre.experiments.explorer import SILENCE, STALE, Explorer, debounced
-from scapre.methods.registry import METHODS
+from scapre.methods.registry import SOLVERS
 from scapre.model.projections import read_projections
 from scapre.pictures.judges import Judges, load_judges
 from scapre.text.embeddings import remember_prompts
@@ -65,11 +65,11 @@ def test_exploring_is_pure(stage: tuple[Any, Judges]) -> None:
     assert one.judged[0]["concept"].tolist() == ["dog", "wolf"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", SOLVERS)
 def test_every_method_can_be_explored(stage: tuple[Any, Judges], method: str) -> None:
     found = explore(*stage, replace(CHOICES, method=method))
     kinds = dict(list(found.gates.groupby("kind")["value"]))
-    assert (GATE in kinds) == ("noise_sigma" in METHODS[method].defaults)
+    assert (GATE in kinds) == ("noise_sigma" in SOLVERS[method].defaults)
     if GATE in kinds:
         assert kinds[GATE].between(0, 1).all()
     assert all(values.is_monotonic_decreasing for values in kinds.values())

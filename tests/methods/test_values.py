@@ -8,7 +8,7 @@ import scapre
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scapre.methods.registry import METHODS, complete
+from scapre.methods.registry import METHODS, SOLVERS, complete
 from strange import repeated
 from toys import tiny_pipe
 
@@ -67,9 +67,9 @@ def test_any_value_is_a_setting_or_a_sentence(pair: tuple[str, str], value: Any)
 @repeated(150)
 @given(st.data())
 def test_any_legal_settings_are_solved_or_refused_in_a_sentence(data: st.DataObject) -> None:
-    method = data.draw(st.sampled_from(list(METHODS)))
+    method = data.draw(st.sampled_from(list(SOLVERS)))
     settings = {}
-    for key, default in METHODS[method].defaults.items():
+    for key, default in SOLVERS[method].defaults.items():
         kind = bool if isinstance(default, bool) else type(default)
         settings[key] = data.draw(st.one_of(st.just(default), LEGAL[kind]), key)
     torch.set_grad_enabled(False)

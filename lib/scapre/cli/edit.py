@@ -6,16 +6,17 @@ import json
 import textwrap
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from scapre.cli.options import EMOJI, Device, Model, PatchFile, Type, Variant, load, names, settings
+from scapre.editing.erase import erase as make_patch
 from scapre.editing.erase import remember, solve
 from scapre.editing.guard import warnings
 from scapre.editing.memory import Memory
-from scapre.methods.registry import complete
+from scapre.methods.registry import complete, find_method
 from scapre.model.fingerprint import fingerprint
 from scapre.patch.export import save_pipeline
 from scapre.patch.patch import Patch, undo_path
@@ -64,24 +65,28 @@ def erase(
     undo_path(out)  # what cannot be written or solved is refused before the work
     values = settings(setting or [])
     complete(method, values)
+    if find_method(method).edit is not None and (keep_memory or earlier):
+        raise ValueError(f"{method} keeps no memory of concepts; leave --keep-memory and --earlier out")
     pipe = load(model, device, dtype, variant)
     start = time.perf_counter()
-    memory = remember(
-        pipe,
-        wanted,
-        anchors=[a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors,
-        retained=kept,
-        method=method,
-        templates=templates,
-    )
-    if earlier is not None:
-        memory = Memory.load(earlier, pipe).joined(memory)
-    patch = solve(pipe, memory, method=method, seed=seed, progress=True, **values)
+    asked: dict[str, Any] = {
+        "anchors": [a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors,
+        "retained": kept,
+        "method": method,
+        "templates": templates,
+    }
+    if find_method(method).edit is not None:
+        patch = make_patch(pipe, wanted, seed=seed, **asked, **values)
+    else:
+        memory = remember(pipe, wanted, **asked)
+        if earlier is not None:
+            memory = Memory.load(earlier, pipe).joined(memory)
+        patch = solve(pipe, memory, method=method, seed=seed, progress=True, **values)
     seconds = time.perf_counter() - start
     patch.save(out, undo=undo)
     if keep_memory is not None:
         memory.save(keep_memory, pipe)
-    erased, stay = len(memory.about["targets"]), len(memory.about["retained"])
+    erased, stay = len(patch.provenance["targets"]), len(patch.provenance["retained"])
     typer.echo(f"{out}: {erased} targets, {stay} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
     typer.echo(_summary(patch).to_string(float_format="%.4f"))
     for line in warnings(patch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from scapre.model.backbones import load_pipeline
 from scapre.patch.patch import Patch
 
 EMOJI = "data/models/emoji-sd"
+WORD = re.compile("[a-z][a-z0-9-]*")
 Model = Annotated[str, typer.Option(help="diffusers folder or hub id")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
 Variant = Annotated[str | None, typer.Option(help="which set of model files, e.g. fp16")]
@@ -63,19 +65,19 @@ def names(given: str | None, file: str | None, what: str, required: bool = False
     return [name.strip() for name in given.split(",")] if given is not None else []
 
 
-def settings(pairs: list[str]) -> dict[str, float | int | bool]:
-    """Parse ``key=value`` pairs; values are numbers, true or false.
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """Parse ``key=value`` pairs; values are numbers, true, false, or words.
 
-    >>> settings(["ridge=0.5", "use_mask=false"])
-    {'ridge': 0.5, 'use_mask': False}
+    >>> settings(["ridge=0.5", "use_mask=false", "trained=cross-attention"])
+    {'ridge': 0.5, 'use_mask': False, 'trained': 'cross-attention'}
     """
-    values = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         key, sign, text = pair.partition("=")
         try:
             values[key] = json.loads(text.lower())
         except json.JSONDecodeError:
-            sign = ""
-        if not sign or not isinstance(values[key], (int, float, bool)):
-            raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true or key=false")
+            values[key] = text
+        if not sign or not (isinstance(values[key], int | float) or WORD.fullmatch(text)):
+            raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true, key=false or key=word")
     return values

@@ -30,10 +30,10 @@ def bench(
     import pandas as pd
 
     from scapre.editing.bench import COUNTS, benchmark
-    from scapre.methods.registry import METHODS
+    from scapre.methods.registry import SOLVERS
     from scapre.workbook import figures
 
-    chosen = list(METHODS) if method == "all" else [method]
+    chosen = list(SOLVERS) if method == "all" else [method]
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

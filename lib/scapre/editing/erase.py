@@ -20,7 +20,7 @@ from scapre.methods.solution import Solution, Wish, diagnose
 from scapre.model.projections import projection_names, read_projections, unet_of
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
-from scapre.text.gathering import check_names, gather
+from scapre.text.gathering import check_names, gather, nearest_names
 from scapre.text.statistics import ConceptStatistics
 
 
@@ -34,7 +34,7 @@ def erase(
     templates: str = "name",
     seed: int = 0,
     progress: bool = True,
-    **settings: float | int | bool,
+    **settings: float | int | bool | str,
 ) -> Patch:
     """Compute the edit that makes a pipeline forget ``targets``; the pipeline is not changed.
 
@@ -44,15 +44,15 @@ def erase(
     Args:
         pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
         targets: concepts to forget.
-        anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank,
-            or for ``scapre`` the nearest retained concept of each target where any is named (and nearly the
-            same ones are passed over). Choose a blank, ``" "``, where nothing alike may come through.
-            CURE removes directions and reads no anchors.
+        anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank, or,
+            for ``scapre`` and for erasers that train towards an anchor, the nearest retained concept of each
+            target where any is named (and nearly the same ones are passed over). Choose a blank, ``" "``, where
+            nothing alike may come through. CURE removes directions and reads no anchors.
         retained: concepts to keep: read by ``scapre`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
         method: a name of ``methods()``.
         templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``).
-        seed: of the random draws of the released formulations and of SPEED's noisy copies.
+        seed: of all random draws: the released formulations, SPEED's noisy copies, every step of training.
         progress: show a bar.
         **settings: see ``scapre.methods.registry.METHODS[method].defaults``.
 
@@ -121,7 +121,7 @@ def solve(
     method: str = "scapre",
     seed: int = 0,
     progress: bool = True,
-    **settings: float | int | bool,
+    **settings: float | int | bool | str,
 ) -> Patch:
     """Compute the edit for concepts gathered before; the pipeline must be the base model.
 
@@ -189,6 +189,8 @@ def _edit_whole(
 ) -> Patch:
     """Edit by a method that is handed the pipeline; of each weight that changes its drift is told."""
     values, (wanted, kept) = complete(method, settings), check_names(pipe, targets, retained, templates)
+    if anchors is None and kept and find_method(method).matches:
+        anchors = nearest_names(pipe, wanted, kept, templates)
     named = spread(" " if anchors is None else anchors, wanted)
     wish = Wish(tuple(wanted), tuple(named), tuple(kept), sentences_of(templates))
     edited = find_method(method).edit(pipe, wish, seed=seed, progress=progress, **values)  # type: ignore[misc]

@@ -43,7 +43,7 @@ class ScapreTechnique:
         method: str = "scapre",
         templates: str = "name",
         seed: int = 0,
-        settings: Mapping[str, float | int | bool] | None = None,
+        settings: Mapping[str, float | int | bool | str] | None = None,
         device: str | None = None,
         dtype: str = "float32",
         num_inference_steps: int = 50,

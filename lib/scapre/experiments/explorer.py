@@ -42,6 +42,7 @@ class Explorer(widgets.VBox):
         self._changed = debounced(self._show, SILENCE)
         wide = widgets.Layout(width="100%")
         tags = {"allowed_tags": list(names), "allow_duplicates": False, "layout": wide}
+        closed = list(methods(trained=False))
         slider: dict[str, Any] = {"continuous_update": False, "readout_format": ".2f"}
         self._gate = {
             "noise_sigma": widgets.FloatLogSlider(1.0, min=-2, max=1, step=0.1, description="noise σ", **slider),
@@ -53,7 +54,7 @@ class Explorer(widgets.VBox):
             "targets": widgets.TagsInput(value=list(choices.targets), **tags),
             "kept": widgets.TagsInput(value=list(choices.kept), **tags),
             "keep_all": widgets.Checkbox(choices.keep_all, description="and every other concept", indent=False),
-            "method": widgets.Dropdown(options=list(methods()), value=choices.method, description="method"),
+            "method": widgets.Dropdown(options=closed, value=choices.method, description="method"),
             "strength": widgets.FloatSlider(
                 choices.strength, min=0, max=1, step=0.05, description="strength s", **slider
             ),

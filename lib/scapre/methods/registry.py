@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,44 +17,11 @@ from scapre.methods.closed.rece import rece_solver
 from scapre.methods.closed.released import basic_solver, scale_solver
 from scapre.methods.closed.speed import speed_solver
 from scapre.methods.closed.uce import uce_solver
-from scapre.methods.solution import Editor, Solution, Solver
+from scapre.methods.method import Method, Settings
+from scapre.methods.solution import Solution, Solver
+from scapre.methods.trained.run import TRAINED
 from scapre.methods.values import checked
 from scapre.text.statistics import ConceptStatistics
-
-Settings = dict[str, float | int | bool]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A formulation.
-
-    Attributes:
-        about: one line.
-        defaults: settings and their values.
-        solver: ``(statistics[, weights][, generator], **settings) -> Solver``; None where the method edits
-            the pipeline as a whole.
-        knob: the setting that moves it most between forgetting and keeping.
-        grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
-        draws: the solver takes a generator.
-        joint: the solver takes the original weights of all layers it will edit.
-        kinds: projections it edits.
-        matches: without anchors given, targets are replaced by their nearest retained concepts.
-        positions: which positions of a prompt its contexts are: from the last content token on, or all.
-        edit: of methods that edit the pipeline as a whole (they prune or train); see ``solution.Editor``.
-    """
-
-    about: str
-    defaults: Settings
-    solver: Callable[..., Solver] | None
-    knob: str
-    grid: tuple[float, ...]
-    draws: bool = False
-    joint: bool = False
-    matches: bool = False
-    kinds: tuple[str, ...] = ("to_v", "to_k")
-    positions: Literal["content", "whole"] = "content"
-    edit: Editor | None = None
-
 
 _NOISE: Settings = {"noise_sigma": 0.01, "entropy_samples": 20, "entropy_bins": 20}
 _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
@@ -166,9 +132,18 @@ METHODS: dict[str, Method] = {
 }
 
 
-def methods() -> dict[str, str]:
-    """List the formulations: name → one line."""
-    return {name: method.about for name, method in METHODS.items()}
+#: methods that are one closed form a weight
+SOLVERS = {name: method for name, method in METHODS.items() if method.solver is not None}
+METHODS |= TRAINED
+
+
+def methods(*, trained: bool = True) -> dict[str, str]:
+    """List the formulations: name → one line.
+
+    Args:
+        trained: also those that train.
+    """
+    return {name: method.about for name, method in (METHODS if trained else SOLVERS).items()}
 
 
 def find_method(name: str) -> Method:

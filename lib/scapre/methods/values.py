@@ -13,6 +13,7 @@ POSITIVE = {
     "temperature": "it divides the standardised information",
     "gate_temperature": "it divides the eigenvalues",
     "tau": "at zero no direction is free of kept concepts",
+    "ascent_scale": "it divides the target's loss",
     "alpha": "it weighs the directions to remove",
     "energy": "at zero nothing is kept",
     "entropy_samples": "an entropy needs draws",
@@ -23,8 +24,8 @@ SHARES = ("geodesic_time", "alpha_min")
 LARGEST, SMALLEST, MOST = 1e12, 1e-12, 10_000  # beyond these a solve overflows, is singular, or does not end
 
 
-def checked(key: str, value: Any, default: float | int | bool) -> float | int | bool:
-    """Return a setting's value as a plain number, or refuse it.
+def checked(key: str, value: Any, default: float | int | bool | str) -> float | int | bool | str:
+    """Return a setting's value as a plain number, or a word as it is, or refuse it.
 
     Args:
         key: the setting.
@@ -32,13 +33,17 @@ def checked(key: str, value: Any, default: float | int | bool) -> float | int | 
         default: a value of the right kind.
 
     Raises:
-        ValueError: it is of another kind (a switch, a count, a number), not finite, or out of range.
+        ValueError: it is of another kind (a switch, a word, a count, a number), not finite, or out of range.
     """
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()  # of numpy or torch
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ValueError(f"{key} is a switch; give true or false, not {value!r}")
+        return value
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise ValueError(f"{key} is a word; give one, not {value!r}")
         return value
     counts = isinstance(default, int)
     if isinstance(value, bool) or not isinstance(value, int if counts else (int, float)):

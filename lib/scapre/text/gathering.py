@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scapre.concepts.lists import sentences_of
 from scapre.concepts.names import ConceptError, as_names, check_concepts, spread
+from scapre.maths.linalg import nearest
 from scapre.text.embeddings import Encoded, beyond_window, encode, pair_contexts, pair_whole, read_tokens
 from scapre.text.statistics import ConceptStatistics, matched
 
@@ -111,3 +112,13 @@ def gather(
         blank=blank.double(),
     )
     return matched(statistics) if anchors is None else statistics
+
+
+def nearest_names(pipe: Any, targets: Sequence[str], retained: Sequence[str], templates: str = "name") -> list[str]:
+    """Name the nearest retained concept of each target, as ``gather`` without anchors would choose it.
+
+    Raises:
+        ConceptError, ValueError: see ``gather``.
+    """
+    s = gather(pipe, targets, retained=retained, templates=templates)
+    return [retained[i] for i in nearest(s.targets, s.retained).tolist()]

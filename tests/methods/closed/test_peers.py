@@ -13,7 +13,7 @@ from scapre.methods.closed.cure import cure_solver, spectral_eraser
 from scapre.methods.closed.rece import derived_embedding, rece_solver
 from scapre.methods.closed.speed import CENTRES, above_mean, k_means, kept_moment
 from scapre.methods.closed.uce import ridge_change, uce_solver
-from scapre.methods.registry import METHODS, build_solver, complete
+from scapre.methods.registry import METHODS, SOLVERS, build_solver, complete
 from scapre.text.statistics import ConceptStatistics
 from toys import statistics, turned, weight
 
@@ -54,7 +54,7 @@ def rows(s: ConceptStatistics) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
 # every method
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOLVERS)
 def test_the_knob_turns_something_and_its_grid_holds_the_default(name: str) -> None:
     method = METHODS[name]
     assert list(method.grid) == sorted(set(method.grid))
@@ -134,7 +134,7 @@ def test_values_out_of_range_are_refused(method: str, values: dict, words: str) 
     assert complete(method, {}) == METHODS[method].defaults
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOLVERS)
 def test_no_targets_leave_every_bit(name: str) -> None:
     s, w0 = statistics(), weight()
     none = repeated(s, [])
