@@ -16,7 +16,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from toys import WORDS
+from toys import tiny_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 DOWN = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)
@@ -81,8 +81,7 @@ def real_unet(family: str) -> UNet2DConditionModel:
 
 
 def _tokenizer(padding: str | None) -> CLIPTokenizer:
-    tokenizer = CLIPTokenizer().train_new_from_iterator(list(WORDS), 300)
-    tokenizer.model_max_length = 77
+    tokenizer = tiny_tokenizer(77)
     if padding:
         tokenizer.pad_token = padding
     return tokenizer

@@ -14,8 +14,8 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a package imports only packages of lower floors, and its own modules without a circle
 FLOORS = (
-    ("paths", "files", "pool", "maths"),
-    ("concepts", "model"),
+    ("mistakes", "paths", "files", "maths"),
+    ("pool", "concepts", "model"),
     ("text", "workbook"),
     ("methods", "patch"),
     ("editing", "pictures"),
@@ -25,7 +25,8 @@ FLOORS = (
 FLOOR = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 #: what a package may import besides the standard library
 PARTIES = {
-    "__init__": "",
+    "__init__": "lazy_loader",
+    "mistakes": "",
     "paths": "",
     "files": "safetensors torch",
     "pool": "distributed",
@@ -39,7 +40,7 @@ PARTIES = {
     "editing": "pandas PIL safetensors torch tqdm",
     "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",
     "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
-    "training": "diffusers numpy pandas safetensors torch tqdm transformers",
+    "training": "diffusers numpy pandas safetensors tokenizers torch tqdm transformers",
     "cli": "matplotlib pandas torch typer",
 }
 LINES = 250

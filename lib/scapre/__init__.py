@@ -17,25 +17,7 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     drift                       ‖W − W₀‖ / ‖W₀‖
 """
 
-from scapre.concepts.emoji import load_emoji
-from scapre.concepts.lists import read_concepts
-from scapre.concepts.names import ConceptError
-from scapre.editing.erase import erase, remember, solve
-from scapre.editing.memory import Memory
-from scapre.methods.registry import methods
-from scapre.model.backbones import load_pipeline
-from scapre.patch.patch import Patch, PatchError
+import lazy_loader
 
-__all__ = [
-    "ConceptError",
-    "Memory",
-    "Patch",
-    "PatchError",
-    "erase",
-    "load_emoji",
-    "load_pipeline",
-    "methods",
-    "read_concepts",
-    "remember",
-    "solve",
-]
+# every name is imported when it is first asked for, so that the command line answers at once; __init__.pyi lists them
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from scapre.mistakes import Mistake
+
 TRIES = 3  # processes one job may cost
 CONNECT = 20  # seconds a scheduler has to answer
 SHOWN = 80  # characters of a job in a message
@@ -22,7 +24,7 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
-class JobError(RuntimeError):
+class JobError(Mistake, RuntimeError):
     """Jobs failed; the message names them, the cause is the first one's own error."""
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import typer
+from mistakes import MISTAKES
 from safetensors.torch import load_file
 from scapre.cli import app
 from scapre.cli.options import settings
@@ -115,31 +116,7 @@ def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
     assert "warning: no concept to keep was named" in text
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["erase", "--out", "x.safetensors"], "error: name what to erase with --targets or --targets-file"),
-        (["erase", "--targets", "a", "--targets-file", "b", "--out", "x.safetensors"], "not both"),
-        (["erase", "--targets", "dog", "--out", "x.bin"], "error: a patch file ends in .safetensors"),
-        (["erase", "--targets", "dog, dog", "--out", "x.safetensors"], "dog more than once"),
-        (["erase", "--targets", "dog", "--method", "magic", "--out", "x.safetensors"], "unknown method 'magic'"),
-        (["erase", "--targets", "dog", "-s", "lamb=1", "--out", "x.safetensors"], "no setting lamb"),
-        (["erase", "--targets", "dog", "-s", "ridge", "--out", "x.safetensors"], "cannot read the setting 'ridge'"),
-        (["erase", "--targets-file", "nothing", "--out", "x.safetensors"], "no concept file 'nothing'; known:"),
-        (
-            ["erase", "--model", "absent/x/y", "--targets", "dog", "--out", "x.safetensors"],
-            "no model folder absent/x/y",
-        ),
-        (["erase", "--device", "abacus", "--targets", "dog", "--out", "x.safetensors"], "the device 'abacus' cannot"),
-        (["apply", "--patch", "absent.safetensors", "--out", "y"], "there is no patch file absent.safetensors"),
-        (["inspect", "absent.safetensors"], "there is no patch file"),
-        (["export", "absent.safetensors", "--out", "y"], "there is no patch file"),
-        (["generate", "--prompts", "absent.csv", "--out", "y"], "there is no prompt file absent.csv"),
-        (["score", "absent"], "has no generation.json"),
-        (["bench", "--model", "sd9"], "unknown model 'sd9'"),
-        (["run", "99"], "no notebook named '99'"),
-    ],
-)
+@pytest.mark.parametrize(("words", "sentence"), MISTAKES)
 def test_mistakes_get_one_sentence(
     words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

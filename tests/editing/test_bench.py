@@ -21,7 +21,7 @@ def test_unknown_shapes_are_refused() -> None:
 
 def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"sd1": (64, 8, {32: 2}), "sd2": (80, 8, {32: 2}), "sdxl": (96, 8, {16: 1, 32: 3})}
-    monkeypatch.setattr("scapre.editing.bench.SHAPES", small)
+    monkeypatch.setattr("scapre.model.shapes.SHAPES", small)
     table = families(3)
     assert table["model"].tolist() == ["sd1", "sd2", "sdxl"]
     assert table["matrices"].tolist() == [4, 4, 8]

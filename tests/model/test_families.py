@@ -10,10 +10,10 @@ import pytest
 import scapre
 import torch
 from families import UNETS, real_unet, small_pipeline
-from scapre.editing.bench import SHAPES
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import projection_names
 from scapre.model.sampling import sample
+from scapre.model.shapes import SHAPES
 from scapre.patch.export import export
 from scapre.text.embeddings import encode
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from scapre import load_pipeline
 from scapre.files import write_tensors
 from scapre.training.augment import jitter
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train
+from scapre.training.recipe import vocabulary
 from scapre.training.text import _pooling_positions, new_tokenizer
 from torch import nn
 
@@ -83,3 +85,11 @@ def test_captions_use_aliases_and_every_position_is_pooled() -> None:
     assert offset.min() == -1
     assert offset.max() > 3
     assert 0.4 < (offset == 0).float().mean() < 0.7
+
+
+def test_a_rebuilt_tokenizer_splits_captions_as_the_shipped_one() -> None:
+    built, shipped = new_tokenizer(vocabulary()), load_pipeline().tokenizer
+    assert built.get_vocab().keys() == shipped.get_vocab().keys()
+    assert sum(number != shipped.get_vocab()[token] for token, number in built.get_vocab().items()) == 79
+    for caption in sorted(set(vocabulary().corpus()))[::20]:
+        assert built.tokenize(caption) == shipped.tokenize(caption)

@@ -8,13 +8,10 @@ import typer
 from typer.core import TyperGroup
 
 from scapre.cli import edit, model, pictures, share, workbook
-from scapre.patch.patch import PatchError
-from scapre.pictures.generation import GenerationError
-from scapre.pool import JobError
-from scapre.workbook.runner import NotebookError
+from scapre.mistakes import Mistake
 
 #: mistakes of the caller; anything else is ours and keeps its traceback
-MISTAKES = (ValueError, OSError, PatchError, GenerationError, NotebookError, JobError)
+MISTAKES = (ValueError, OSError, Mistake)
 
 
 class Commands(TyperGroup):

@@ -6,20 +6,18 @@ import json
 import textwrap
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from scapre.cli.options import EMOJI, Device, Model, PatchFile, Type, Variant, load, names, settings
-from scapre.editing.erase import erase as make_patch
-from scapre.editing.erase import remember, solve
-from scapre.editing.guard import warnings
-from scapre.editing.memory import Memory
-from scapre.methods.registry import complete, find_method
-from scapre.model.fingerprint import fingerprint
-from scapre.patch.export import save_pipeline
-from scapre.patch.patch import Patch, undo_path
+from scapre.cli.options import Device, Model, PatchFile, Strength, Type, Variant, load, meant, names, settings
+from scapre.model.places import EMOJI
+from scapre.patch.places import find_memory, find_patch, undo_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scapre.patch.patch import Patch
 
 commands = typer.Typer()
 
@@ -60,22 +58,29 @@ def erase(
       scapre erase --targets dog --retain cat --keep-memory one.safetensors --out one-edit.safetensors
       scapre erase --targets lemon --earlier one.safetensors --out two-edit.safetensors
     """
+    from scapre.methods.registry import complete, find_method
+
     wanted = names(targets, targets_file, "targets", required=True)
     kept = [name for name in names(retain, retain_file, "retain") if retain_file is None or name not in wanted]
-    undo_path(out)  # what cannot be written or solved is refused before the work
+    replaced = [a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors
     values = settings(setting or [])
+    undo_path(out)  # what cannot be written or solved is refused before the work
     complete(method, values)
-    if find_method(method).edit is not None and (keep_memory or earlier):
+    _check(wanted, kept, replaced, templates)
+    if find_method(method).whole and (keep_memory or earlier):
         raise ValueError(f"{method} keeps no memory of concepts; leave --keep-memory and --earlier out")
+    if earlier is not None:
+        find_memory(earlier)
+    meant(model, device)
+    from scapre.editing.erase import erase as make_patch
+    from scapre.editing.erase import remember, solve
+    from scapre.editing.guard import warnings
+    from scapre.editing.memory import Memory
+
     pipe = load(model, device, dtype, variant)
     start = time.perf_counter()
-    asked: dict[str, Any] = {
-        "anchors": [a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors,
-        "retained": kept,
-        "method": method,
-        "templates": templates,
-    }
-    if find_method(method).edit is not None:
+    asked: dict[str, Any] = {"anchors": replaced, "retained": kept, "method": method, "templates": templates}
+    if find_method(method).whole:
         patch = make_patch(pipe, wanted, seed=seed, **asked, **values)
     else:
         memory = remember(pipe, wanted, **asked)
@@ -98,7 +103,7 @@ def apply(
     patch: Annotated[list[Path], typer.Option(help="a patch file; may be repeated, applied in this order")],
     out: Annotated[Path, typer.Option(help="the folder to write; must not exist")],
     model: Model = EMOJI,
-    strength: Annotated[float, typer.Option(help="part of the edit to apply, 0 to 1")] = 1.0,
+    strength: Strength = 1.0,
     device: Device = "cpu",
     dtype: Type = None,
     variant: Variant = None,
@@ -110,6 +115,12 @@ def apply(
       scapre apply --patch no-dog.safetensors --out edited
       scapre apply --model path/to/sd15 --patch edit.safetensors --strength 0.5 --out half
     """
+    for file in patch:
+        find_patch(file)
+    meant(model, device)
+    from scapre.patch.export import save_pipeline
+    from scapre.patch.patch import Patch
+
     loaded = [Patch.load(file) for file in patch]
     pipe = load(model, device, dtype, variant, loaded[0])
     for each in loaded:
@@ -133,6 +144,11 @@ def undo(
     Example:
       scapre undo --model edited --patch no-dog.safetensors --out restored
     """
+    find_patch(patch)
+    meant(model, device)
+    from scapre.patch.export import save_pipeline
+    from scapre.patch.patch import Patch
+
     loaded = Patch.load(patch)
     pipe = load(model, device, dtype, variant, loaded)
     loaded.undo(pipe)
@@ -150,6 +166,11 @@ def inspect(
     Example:
       scapre inspect no-dog.safetensors
     """
+    find_patch(patch)
+    from scapre.editing.guard import warnings
+    from scapre.model.fingerprint import fingerprint
+    from scapre.patch.patch import Patch
+
     loaded = Patch.load(patch)
     if as_json:
         typer.echo(
@@ -183,7 +204,19 @@ def inspect(
         typer.echo(f"warning: {line}", err=True)
 
 
+def _check(wanted: list[str], kept: list[str], anchors: list[str] | str | None, templates: str) -> None:
+    """Refuse names and sentences that cannot be meant, whatever the model."""
+    from scapre.concepts.lists import sentences_of
+    from scapre.concepts.names import check_concepts, spread
+
+    check_concepts(wanted, kept)
+    sentences_of(templates)
+    spread(anchors or " ", wanted)
+
+
 def _summary(patch: Patch) -> pd.DataFrame:
     """Mean and maximum of the diagnostics over matrices."""
+    import pandas as pd
+
     table = pd.DataFrame(patch.table())
     return table[[c for c in ("drift", "retained_drift", "residual") if c in table]].agg(["mean", "max"])

@@ -20,12 +20,16 @@ def build_data() -> None:
 @commands.command()
 def train(
     part: Annotated[str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, or all")],
-    steps: Annotated[int | None, typer.Option(help="shorter or longer than the recipe")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""
+    from scapre.training.parts import PARTS, check_part
+
+    if part != "all":
+        check_part(part)
     from scapre.training import recipe
 
-    for each in recipe.PARTS if part == "all" else (part,):
+    for each in PARTS if part == "all" else (part,):
         recipe.train_part(each, steps)
     if part == "all":
         typer.echo(recipe.assemble())

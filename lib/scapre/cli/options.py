@@ -1,4 +1,4 @@
-"""What several commands ask for: the model and its type, lists of names, method settings."""
+"""What several commands ask for: the model and its type, lists of names, method settings. Loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 
-from scapre.concepts.lists import read_concepts
-from scapre.model.backbones import load_pipeline
-from scapre.patch.patch import Patch
+from scapre.model.places import locate
 
-EMOJI = "data/models/emoji-sd"
+if TYPE_CHECKING:
+    import torch
+
+    from scapre.patch.patch import Patch
+
+#: kinds of devices torch knows; whether one is there is asked when it is used
+DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta")
 WORD = re.compile("[a-z][a-z0-9-]*")
 Model = Annotated[str, typer.Option(help="diffusers folder or hub id")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
 Variant = Annotated[str | None, typer.Option(help="which set of model files, e.g. fp16")]
+Strength = Annotated[float, typer.Option(min=0, max=1, help="part of the edit to apply, 0 to 1")]
 PatchFile = Annotated[Path, typer.Option(help="a patch file of scapre erase")]
 
 
@@ -33,24 +37,41 @@ class Dtype(StrEnum):
     @property
     def torch(self) -> torch.dtype:
         """The type of that name."""
+        import torch
+
         return getattr(torch, self.value)
 
 
 Type = Annotated[Dtype | None, typer.Option("--dtype", help="type of the weights; default: the patch's, else float32")]
 
 
+NO_DEVICE = "the device {!r} cannot be used here; name another, e.g. cpu"
+
+
+def meant(model: str | None, device: str) -> None:
+    """Refuse a model or a device that there cannot be, before torch is loaded."""
+    if model is not None:
+        locate(model)
+    if device.partition(":")[0] not in DEVICES:
+        raise ValueError(NO_DEVICE.format(device))
+
+
 def type_of(device: str, dtype: Dtype | None, patch: Patch | None) -> torch.dtype:
     """Choose the type of the weights: the one asked for, else the patch's; refuse a device that is not there."""
+    import torch
+
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"the device {device!r} cannot be used here; name another, e.g. cpu") from error
+        raise ValueError(NO_DEVICE.format(device)) from error
     held = next(iter(patch.edited.values())).dtype if patch and patch.edited else torch.float32
     return dtype.torch if dtype else held
 
 
 def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patch: Patch | None = None) -> Any:
     """Load the pipeline, in the patch's type unless another is asked for."""
+    from scapre.model.backbones import load_pipeline
+
     return load_pipeline(model, device=device, dtype=type_of(device, dtype, patch), variant=variant)
 
 
@@ -61,6 +82,8 @@ def names(given: str | None, file: str | None, what: str, required: bool = False
     if required and given is None and file is None:
         raise ValueError(f"name what to erase with --{what} or --{what}-file")
     if file is not None:
+        from scapre.concepts.lists import read_concepts
+
         return read_concepts(file)["name"].tolist()
     return [name.strip() for name in given.split(",")] if given is not None else []
 

@@ -8,14 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from scapre.cli.options import EMOJI, Device, Model, Type, Variant, load, type_of
-from scapre.concepts.prompts import read_prompts
-from scapre.model.sampling import GUIDANCE, STEPS
-from scapre.patch.patch import Patch
-from scapre.pictures.farm import Studio, generate_apart
-from scapre.pictures.generation import generate as draw
-from scapre.pictures.generation import score as judge
-from scapre.pictures.judges import load_judges
+from scapre.cli.options import Device, Model, Strength, Type, Variant, load, meant, type_of
+from scapre.model.places import EMOJI, GUIDANCE, STEPS
+from scapre.patch.places import find_patch
+from scapre.pictures.places import find_drawn
 from scapre.pool import cores
 
 commands = typer.Typer()
@@ -27,11 +23,11 @@ def generate(
     out: Annotated[Path, typer.Option(help="folder of {case_number}_{k}.png; continued when it exists")],
     model: Model = EMOJI,
     patch: Annotated[Path | None, typer.Option(help="a patch file to apply first")] = None,
-    strength: Annotated[float, typer.Option(help="part of the edit to apply, 0 to 1")] = 1.0,
-    samples: Annotated[int, typer.Option(help="pictures a prompt, k = 0, 1, …; seed evaluation_seed + k")] = 1,
-    steps: Annotated[int, typer.Option(help="denoising steps; published SD 1.5 tables use 50")] = STEPS,
+    strength: Strength = 1.0,
+    samples: Annotated[int, typer.Option(min=1, help="pictures a prompt, k = 0, 1, …; seed evaluation_seed + k")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="denoising steps; published SD 1.5 tables use 50")] = STEPS,
     guidance: Annotated[float, typer.Option(help="guidance scale; published SD 1.5 tables use 7.5")] = GUIDANCE,
-    batch: Annotated[int, typer.Option(help="pictures at once; changes no picture")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="pictures at once; changes no picture")] = 16,
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; default: one a core on the CPU, one on an accelerator")
     ] = None,
@@ -50,7 +46,16 @@ def generate(
       scapre generate --prompts prompts.csv --patch no-dog.safetensors --out after
       scapre generate --prompts prompts.csv --out before --scheduler tcp://10.0.0.1:8786
     """
+    from scapre.concepts.prompts import read_prompts
+
     table = read_prompts(prompts)
+    if patch is not None:
+        find_patch(patch)
+    meant(model, device)
+    from scapre.patch.patch import Patch
+    from scapre.pictures.farm import Studio, generate_apart
+    from scapre.pictures.generation import generate as draw
+
     loaded = Patch.load(patch) if patch else None
     common: dict[str, Any] = {"samples": samples, "steps": steps, "guidance": guidance, "batch": batch}
     usual = cores() if device == "cpu" and len(table) * samples > batch else 1
@@ -76,5 +81,9 @@ def score(folder: Annotated[Path, typer.Argument(help="a folder of scapre genera
     Example:
       scapre score after
     """
+    find_drawn(folder)
+    from scapre.pictures.generation import score as judge
+    from scapre.pictures.judges import load_judges
+
     table = judge(folder, load_judges(), load(EMOJI, "cpu", None, None))
     typer.echo(table.to_string(index=False, float_format="%.2f", na_rep="–"))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from scapre.cli.options import EMOJI, Device, Type, Variant, load
-from scapre.patch.export import error_curve
-from scapre.patch.export import export as write_export
-from scapre.patch.patch import Patch
+from scapre.cli.options import Device, Type, Variant, load, meant, names
+from scapre.model.places import EMOJI
+from scapre.patch.places import check_form, find_patch
 from scapre.paths import repository
 
 commands = typer.Typer()
@@ -42,9 +40,17 @@ def export(
       scapre export no-dog.safetensors --form dora --tolerance 1e-6 --out no-dog-dora
       scapre export no-dog.safetensors --form pipeline --model data/models/emoji-sd --out no-dog-full
     """
-    loaded = Patch.load(patch)
+    find_patch(patch)
+    check_form(form, rank, tolerance)
     if scores is not None and not scores.is_file():
         raise ValueError(f"there is no file {scores}; make it with scapre score")
+    meant(model, device)
+    import pandas as pd
+
+    from scapre.patch.export import export as write_export
+    from scapre.patch.patch import Patch
+
+    loaded = Patch.load(patch)
     table = write_export(
         loaded,
         out,
@@ -75,16 +81,17 @@ def ranks(
     Example:
       scapre ranks
     """
+    targets = names(None, targets_file, "targets")
+    kept = [name for name in names(None, retain_file, "retain") if name not in targets]
     import matplotlib.pyplot as plt
+    import pandas as pd
 
-    from scapre.concepts.lists import read_concepts
     from scapre.editing.erase import erase
     from scapre.model.backbones import load_pipeline
+    from scapre.patch.export import error_curve
     from scapre.workbook import figures
 
     pipe = load_pipeline(EMOJI)
-    targets = read_concepts(targets_file)["name"].tolist()
-    kept = [name for name in read_concepts(retain_file)["name"] if name not in targets]
     parts = []
     for method in CURVES:
         made = erase(pipe, targets, retained=kept, method=method)

@@ -17,7 +17,7 @@ commands = typer.Typer()
 def bench(
     model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
     method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "scapre",
-    counts: Annotated[list[int] | None, typer.Option("--n", help="targets; may be repeated")] = None,
+    counts: Annotated[list[int] | None, typer.Option("--n", min=1, help="targets; may be repeated")] = None,
 ) -> None:
     """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
 
@@ -26,14 +26,18 @@ def bench(
       scapre bench --model sdxl --n 10 --n 100
       scapre bench --method all --n 50
     """
+    from scapre.methods.registry import SOLVERS, find_method
+    from scapre.model.shapes import find_shape
+
+    find_shape(model)
+    chosen = list(SOLVERS) if method == "all" else [method]
+    find_method(chosen[0])
     import matplotlib.pyplot as plt
     import pandas as pd
 
     from scapre.editing.bench import COUNTS, benchmark
-    from scapre.methods.registry import SOLVERS
     from scapre.workbook import figures
 
-    chosen = list(SOLVERS) if method == "all" else [method]
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ def families(
     Example:
       scapre families --n 50
     """
+    from scapre.methods.registry import find_method
+
+    find_method(method)
     from scapre.editing.bench import families as measure
 
     table = measure(n, method)

@@ -14,16 +14,10 @@ from tqdm.auto import tqdm
 
 from scapre.methods.registry import build_solver, find_method
 from scapre.methods.solution import Solver
+from scapre.model.shapes import find_shape
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics
 
-#: model → (text width, text positions, {d_out: cross-attention blocks})
-SHAPES: dict[str, tuple[int, int, dict[int, int]]] = {
-    "sd1": (768, 77, {320: 5, 640: 5, 1280: 6}),
-    "sd2": (1024, 77, {320: 5, 640: 5, 1280: 6}),
-    "sdxl": (2048, 77, {640: 10, 1280: 60}),
-    "tiny": (64, 8, {32: 2}),
-}
 COUNTS = (1, 10, 50, 100, 1000, 10_000)
 NAIVE_ROWS = 20  # rows the naive solve is timed on before extrapolation
 
@@ -83,9 +77,7 @@ def benchmark(model: str = "sd1", method: str = "scapre", counts: Sequence[int] 
     Raises:
         ValueError: unknown model or method.
     """
-    if model not in SHAPES:
-        raise ValueError(f"unknown model {model!r}; known: {', '.join(SHAPES)}")
-    width, length, blocks = SHAPES[model]
+    width, length, blocks = find_shape(model)
     generator = torch.Generator().manual_seed(0)
     sizes = [d_out for d_out, number in blocks.items() for _ in range(2 * number)]
     weights = [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
@@ -114,7 +106,7 @@ def families(n: int, method: str = "scapre") -> pd.DataFrame:
     """
     rows = []
     for model in ("sd1", "sd2", "sdxl"):
-        width, _, blocks = SHAPES[model]
+        width, _, blocks = find_shape(model)
         size = {
             "width": width,
             "matrices": 2 * sum(blocks.values()),

@@ -17,7 +17,7 @@ from scapre.files import write_tensors
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import read_projections, unet_of
-from scapre.patch.patch import PatchError
+from scapre.patch.places import PatchError, find_memory
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
 
@@ -116,10 +116,8 @@ class Memory:
         Raises:
             PatchError: no such file, damaged, or the model is another or edited.
         """
-        if not Path(path).is_file():
-            raise PatchError(f"there is no memory file {path}")
         try:
-            with safe_open(path, "pt") as stored:
+            with safe_open(find_memory(path), "pt") as stored:
                 about = stored.metadata() or {}
                 tensors = {name: stored.get_tensor(name).to(pipe.device) for name in stored.keys()}
         except (SafetensorError, OSError) as error:

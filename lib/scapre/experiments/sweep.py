@@ -26,7 +26,7 @@ from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
 from scapre.model.backbones import load_pipeline
-from scapre.model.sampling import GUIDANCE, STEPS
+from scapre.model.places import GUIDANCE, STEPS
 from scapre.patch.patch import Patch
 from scapre.paths import data_folder, judge_folder, model_folder
 from scapre.pictures.evaluation import assess, draw, trial

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Literal
 
-from scapre.methods.solution import Editor, Solver
+if TYPE_CHECKING:
+    from scapre.methods.solution import Editor, Solver
 
 Settings = dict[str, Any]  # numbers, switches and words
 
@@ -18,8 +21,8 @@ class Method:
     Attributes:
         about: one line.
         defaults: settings and their values.
-        solver: ``(statistics[, weights][, generator], **settings) -> Solver``; None where the method edits
-            the pipeline as a whole.
+        home: below ``scapre.methods``, where its solver is defined, or its class where it edits the pipeline as a
+            whole; imported when it is first used.
         knob: the setting that moves it most between forgetting and keeping.
         grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
         draws: the solver takes a generator.
@@ -27,12 +30,12 @@ class Method:
         kinds: projections it edits.
         matches: without anchors given, targets are replaced by their nearest retained concepts.
         positions: which positions of a prompt its contexts are: from the last content token on, or all.
-        edit: of methods that edit the pipeline as a whole (they prune or train); see ``solution.Editor``.
+        whole: it edits the pipeline as a whole (it prunes or trains).
     """
 
     about: str
     defaults: Settings
-    solver: Callable[..., Solver] | None
+    home: str
     knob: str
     grid: tuple[float, ...]
     draws: bool = False
@@ -40,4 +43,18 @@ class Method:
     matches: bool = False
     kinds: tuple[str, ...] = ("to_v", "to_k")
     positions: Literal["content", "whole"] = "content"
-    edit: Editor | None = None
+    whole: bool = False
+
+    @property
+    def solver(self) -> Callable[..., Solver] | None:
+        """``(statistics[, weights][, generator], **settings) -> Solver``; None where ``whole``."""
+        return None if self.whole else resolve_name(f"scapre.methods.{self.home}")
+
+    @property
+    def edit(self) -> Editor | None:
+        """See ``solution.Editor``; None where there is a solver."""
+        if not self.whole:
+            return None
+        from scapre.methods.trained.run import run
+
+        return partial(run, resolve_name(f"scapre.methods.{self.home}"))

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from scapre.methods.closed.confined import confined_solver
-from scapre.methods.closed.cure import cure_solver
-from scapre.methods.closed.dp import dp_solver
-from scapre.methods.closed.oce import oce_solver
-from scapre.methods.closed.paper import paper_solver
-from scapre.methods.closed.rece import rece_solver
-from scapre.methods.closed.released import basic_solver, scale_solver
-from scapre.methods.closed.speed import speed_solver
-from scapre.methods.closed.uce import uce_solver
 from scapre.methods.method import Method, Settings
-from scapre.methods.solution import Solution, Solver
-from scapre.methods.trained.run import TRAINED
+from scapre.methods.trained.names import TRAINED
 from scapre.methods.values import checked
-from scapre.text.statistics import ConceptStatistics
+
+if TYPE_CHECKING:  # the table is read without torch; solvers are imported when the first is built
+    from torch import Tensor
+
+    from scapre.methods.solution import Solver
+    from scapre.text.statistics import ConceptStatistics
 
 _NOISE: Settings = {"noise_sigma": 0.01, "entropy_samples": 20, "entropy_bins": 20}
 _GATE: Settings = {"gate_temperature": 1.0, "gate_power": 1.0}
-METHODS: dict[str, Method] = {
+#: methods that are one closed form a weight
+SOLVERS: dict[str, Method] = {
     "scapre": Method(
         "ours: confined to the rows that know the concepts, nearest retained concepts as anchors",
         {
@@ -41,7 +36,7 @@ METHODS: dict[str, Method] = {
             "bures_iters": 1,
             "alignment": 0.1,
         },
-        confined_solver,
+        "closed.confined:confined_solver",
         "erase_scale",
         (1.0, 4.0, 10.0, 25.0, 60.0, 250.0),
         matches=True,
@@ -56,7 +51,7 @@ METHODS: dict[str, Method] = {
             "spectral_gate": True,
             "use_mask": True,
         },
-        paper_solver,
+        "closed.paper:paper_solver",
         "ridge",
         (0.5, 10.0, 100.0, 300.0, 800.0, 2000.0),
     ),
@@ -66,7 +61,7 @@ METHODS: dict[str, Method] = {
         | _GATE
         | {"safety_valve": False}
         | _NOISE,
-        scale_solver,
+        "closed.released:scale_solver",
         "ridge",
         (0.5, 10.0, 50.0, 200.0, 500.0, 2000.0),
         draws=True,
@@ -74,7 +69,7 @@ METHODS: dict[str, Method] = {
     "scapre-basic": Method(
         "released code, Imagenette: masked ridge regression blended by row entropy",
         {"ridge": 0.5, "erase_scale": 1.0, "p": 2.0, "alpha_min": 0.8, "smooth_spectral": False} | _GATE | _NOISE,
-        basic_solver,
+        "closed.released:basic_solver",
         "ridge",
         (0.5, 5.0, 20.0, 50.0, 150.0, 500.0),
         draws=True,
@@ -82,14 +77,14 @@ METHODS: dict[str, Method] = {
     "uce": Method(
         "unified concept editing: ridge regression at the last content token",
         {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0},
-        uce_solver,
+        "closed.uce:uce_solver",
         "ridge",
         (0.1, 0.5, 2.0, 5.0, 10.0, 30.0),
     ),
     "rece": Method(
         "UCE, then again on the embeddings that still bring the targets back",
         {"first_ridge": 0.5, "ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
-        rece_solver,
+        "closed.rece:rece_solver",
         "ridge",
         (0.1, 10.0, 50.0, 200.0, 800.0, 3000.0),
         joint=True,
@@ -98,7 +93,7 @@ METHODS: dict[str, Method] = {
     "speed": Method(
         "ridge regression inside the null space of kept concepts, values only",
         {"tau": 1e-1, "retain_scale": 1.0, "prior_filter": True, "aug_num": 10},
-        speed_solver,
+        "closed.speed:speed_solver",
         "tau",
         (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
         draws=True,
@@ -108,7 +103,7 @@ METHODS: dict[str, Method] = {
         "spectral eraser: directions of the forget prompts by their share of energy, less those of kept prompts; "
         "no released code, checked on paper only",
         {"alpha": 2.0, "per_concept": True},
-        cure_solver,
+        "closed.cure:cure_solver",
         "alpha",
         (2.0, 5.0, 12.0, 25.0, 60.0, 200.0),
         positions="whole",
@@ -116,7 +111,7 @@ METHODS: dict[str, Method] = {
     "oce": Method(
         "orthogonal concept erasure: answers are turned, their lengths and angles stay, values only",
         {"erase_scale": 2000.0, "prior_scale": 10.0, "retain_scale": 0.0, "ridge": 10.0, "as_released": True},
-        oce_solver,
+        "closed.oce:oce_solver",
         "erase_scale",
         (20.0, 100.0, 500.0, 2000.0, 10000.0, 50000.0),
         kinds=("to_v",),
@@ -125,16 +120,37 @@ METHODS: dict[str, Method] = {
     "dp": Method(
         "double projections: targets answer like their part along the anchors, exactly beside what is kept",
         {"energy": 1.0, "damping": 0.0, "project": True},
-        dp_solver,
+        "closed.dp:dp_solver",
         "energy",
         (0.5, 0.9, 0.97, 0.99, 0.999, 1.0),
     ),
 }
 
 
-#: methods that are one closed form a weight
-SOLVERS = {name: method for name, method in METHODS.items() if method.solver is not None}
-METHODS |= TRAINED
+class _Methods(Mapping[str, Method]):
+    """Every method by name; one that trains is imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> Method:
+        return SOLVERS[name] if name in SOLVERS else _trained(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*SOLVERS, *TRAINED)
+
+    def __len__(self) -> int:
+        return len(SOLVERS) + len(TRAINED)
+
+    def __contains__(self, name: object) -> bool:
+        return name in SOLVERS or name in TRAINED
+
+
+@cache
+def _trained(name: str) -> Method:
+    about, home = TRAINED[name]
+    kind = resolve_name(f"scapre.methods.{home}")
+    return Method(about, kind.defaults(), home, "learning_rate", kind.grid(), matches=kind.matches, whole=True)
+
+
+METHODS: Mapping[str, Method] = _Methods()
 
 
 def methods(*, trained: bool = True) -> dict[str, str]:
@@ -143,7 +159,8 @@ def methods(*, trained: bool = True) -> dict[str, str]:
     Args:
         trained: also those that train.
     """
-    return {name: method.about for name, method in (METHODS if trained else SOLVERS).items()}
+    abouts = {name: method.about for name, method in SOLVERS.items()}
+    return abouts | {name: about for name, (about, _) in TRAINED.items()} if trained else abouts
 
 
 def find_method(name: str) -> Method:
@@ -182,6 +199,10 @@ def build_solver(
     Raises:
         ValueError: unknown method or setting, or the method is no solver.
     """
+    import torch
+
+    from scapre.methods.solution import Solution
+
     method, values = find_method(name), complete(name, settings)
     if method.solver is None:
         raise ValueError(f"{name} edits the pipeline as a whole and keeps no memory; use scapre.erase")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import torch
 
-from scapre.model.projections import refusal, unet_of
-from scapre.paths import repository
+from scapre.model.places import EMOJI, locate
+from scapre.model.projections import unet_of
 
 
 def load_pipeline(
-    model: str | Path = "data/models/emoji-sd",
+    model: str | Path = EMOJI,
     *,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -36,20 +35,14 @@ def load_pipeline(
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
         ValueError: a file is damaged, ``dtype`` is not a floating type, or the model denoises with a
-            transformer (SD3, FLUX; see ``projections.refusal``).
+            transformer (SD3, FLUX; see ``places.refusal``).
     """
     # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
     from diffusers import DiffusionPipeline
 
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
-    place = _local(model)
-    if place is not None and not (place / "model_index.json").is_file():
-        raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
-    if place is not None:
-        index = json.loads((place / "model_index.json").read_text())
-        if "unet" not in index:  # refused before gigabytes are read
-            raise ValueError(refusal(index.get("_class_name", str(model)), "transformer" in index))
+    place = locate(model)
     try:
         # strict: a pickle is never read in place of a missing safetensors file
         with _quietly():
@@ -93,14 +86,3 @@ def _variants(place: Path | None) -> str:
     """Name the variants a folder's files come in, for the end of an error."""
     found = {file.name.split(".")[-2] for file in place.rglob("*.*.safetensors")} if place else set()
     return f" (its files come as variant {', '.join(sorted(found))}; name one)" if found else ""
-
-
-def _local(model: str | Path) -> Path | None:
-    """Find a folder; None means a hub id."""
-    given = Path(model)
-    for place in (given, repository() / given):
-        if place.is_dir():
-            return place
-    if given.is_absolute() or str(model).count("/") != 1:
-        raise FileNotFoundError(f"there is no model folder {model}; give a diffusers folder or a hub id owner/name")
-    return None

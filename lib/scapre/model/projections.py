@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scapre.model.places import refusal
+
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -18,22 +20,11 @@ def unet_of(pipe: Any) -> nn.Module:
     vector a prompt, where a change for one concept would change every prompt that names it among others.
 
     Raises:
-        ValueError: see ``refusal``.
+        ValueError: see ``places.refusal``.
     """
     if getattr(pipe, "unet", None) is None:
         raise ValueError(refusal(type(pipe).__name__, getattr(pipe, "transformer", None) is not None))
     return pipe.unet
-
-
-def refusal(kind: str, transformer: bool) -> str:
-    """Say why a pipeline without a UNet (SD3, FLUX) is not edited."""
-    remedy = "use Stable Diffusion 1.x, 2.x or SDXL"
-    if not transformer:
-        return f"{kind} has no UNet to edit; {remedy}"
-    return (
-        f"{kind} denoises with joint attention, whose keys and values read text that the picture has already "
-        f"changed, so a closed form on text features is not exact there; {remedy}"
-    )
 
 
 def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:

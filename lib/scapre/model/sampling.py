@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-STEPS, GUIDANCE = 8, 3.0
+from scapre.model.places import GUIDANCE, STEPS
 
 
 @torch.no_grad()

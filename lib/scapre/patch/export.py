@@ -16,9 +16,9 @@ from scapre.files import claim_folder, new_folder, write_tensors, write_text
 from scapre.maths.bures import row_step_share
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
-from scapre.patch.patch import Patch, PatchError
+from scapre.patch.patch import Patch
+from scapre.patch.places import PatchError, check_form
 
-FORMS = ("patch", "lora", "dora", "pipeline")
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name load_lora_weights looks for in a folder
 
 
@@ -49,10 +49,7 @@ def make_adapters(
     """
     if form not in ("lora", "dora"):
         raise ValueError(f"unknown adapter form {form!r}; known: lora, dora")
-    if rank is not None and rank < 1:
-        raise ValueError(f"the rank must be at least 1, got {rank}")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"the tolerance must lie between 0 and 1, got {tolerance}")
+    check_form(form, rank, tolerance)
     if not patch.changed:
         raise PatchError("this patch changes nothing, so there is nothing to export")
     adapters = {}
@@ -118,8 +115,7 @@ def export(
         PatchError: the patch does not fit the pipeline.
     """
     folder = Path(folder)
-    if form not in FORMS:
-        raise ValueError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    check_form(form, rank, tolerance)
     if form == "pipeline" and pipe is None:
         raise ValueError("the pipeline form needs the base model; name it")
     claim_folder(folder)

@@ -16,12 +16,9 @@ from torch import Tensor
 from scapre.files import write_tensors
 from scapre.model.fingerprint import fingerprint
 from scapre.model.weights import read_weights, write_weights
+from scapre.patch.places import PatchError, find_patch, undo_path
 
 FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
-
-
-class PatchError(RuntimeError):
-    """A patch does not fit the model or file at hand; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ class Patch:
         Raises:
             PatchError: a file is missing, damaged, not a patch, or not this patch's companion.
         """
-        tensors, about = _read(Path(path), FORMAT)
+        tensors, about = _read(find_patch(path), FORMAT)
         base = json.loads(about["base"])
         if set(base) != set(tensors) or fingerprint(tensors) != about["sha256"]:
             raise PatchError(f"{path} does not hold what was saved; make the patch again")
@@ -204,24 +201,7 @@ class Patch:
         return cls(original, tensors, json.loads(about["provenance"]), json.loads(about["diagnostics"]), base)
 
 
-def undo_path(path: str | Path) -> Path:
-    """Name the companion of a patch file.
-
-    Raises:
-        ValueError: the name does not end in ``.safetensors``.
-
-    >>> undo_path("no-cats.safetensors").name
-    'no-cats.undo.safetensors'
-    """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"a patch file ends in .safetensors, got {path.name}")
-    return path.with_suffix(".undo.safetensors")
-
-
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise PatchError(f"there is no patch file {path}")
     try:
         with safe_open(path, "pt") as stored:
             about = stored.metadata() or {}

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from scapre.concepts.emoji import load_emoji
-from scapre.model.sampling import GUIDANCE, STEPS, sample
+from scapre.model.places import GUIDANCE, STEPS
+from scapre.model.sampling import sample
 from scapre.patch.patch import Patch
 from scapre.pictures.judges import Judges
 from scapre.pictures.metrics import frechet_distance, overall

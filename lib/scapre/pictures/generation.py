@@ -20,13 +20,8 @@ from scapre.model.sampling import sample
 from scapre.patch.patch import Patch
 from scapre.pictures.judges import Judges
 from scapre.pictures.metrics import interval, overall, proportion
+from scapre.pictures.places import LIST, RECORD, SCORES, GenerationError, find_drawn
 from scapre.text.embeddings import encode
-
-RECORD, LIST, SCORES = "generation.json", "prompts.csv", "scores.csv"
-
-
-class GenerationError(RuntimeError):
-    """A folder of pictures cannot be continued or judged; the message says why."""
 
 
 def generate(
@@ -171,10 +166,7 @@ def score(folder: str | Path, judges: Judges, pipe: Any) -> pd.DataFrame:
     Raises:
         GenerationError: not such a folder, pictures missing or of another size, or classes the judges do not know.
     """
-    folder = Path(folder)
-    for name in (RECORD, LIST):
-        if not (folder / name).is_file():
-            raise GenerationError(f"{folder} has no {name}; make it with scapre generate")
+    folder = find_drawn(folder)
     record = json.loads((folder / RECORD).read_text())
     table = pd.read_csv(folder / LIST, keep_default_na=False)
     unknown = sorted(set(table["class"]) - set(judges.objects))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import binomtest, t
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
 
 Column = Mapping[str, float] | Sequence[float] | NDArray[np.floating]
 
@@ -93,6 +92,8 @@ def frechet_distance(real: Tensor, drawn: Tensor) -> float:
     """
     if min(len(real), len(drawn)) < 2:
         raise ValueError("FID needs at least two pictures on each side")
+    from torchmetrics.image.fid import FrechetInceptionDistance  # takes seconds, and no other number needs it
+
     metric = FrechetInceptionDistance(feature=_Passed(real.shape[1])).set_dtype(torch.float64)
     metric.update(real, real=True)
     metric.update(drawn, real=False)

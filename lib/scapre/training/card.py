@@ -20,7 +20,7 @@ from scapre.concepts.lists import read_concepts
 from scapre.editing.erase import erase
 from scapre.files import write_text
 from scapre.model.backbones import load_pipeline
-from scapre.model.sampling import GUIDANCE, STEPS
+from scapre.model.places import GUIDANCE, STEPS
 from scapre.paths import data_folder, model_folder
 from scapre.pictures.evaluation import assess, draw, plan, plan_sides, trial
 from scapre.pictures.judges import Judges, load_judges, to_unit
@@ -190,6 +190,9 @@ A `StableDiffusionPipeline` (CLIP tokenizer and text encoder of width 384, UNet 
 latents with cross-attention in every block, AutoencoderKL, DPM-Solver++), trained from nothing on 400 emoji in
 six permissively licensed styles. It exists so that concept unlearning can be studied offline on two CPU cores.
 {size:.1f} MB in float16 safetensors. Rebuild: `scapre build-data && scapre train all`; measure: `scapre card`.
+Every draw of a rebuild is seeded and its tokenizer is the same every time, but the shipped one was trained before that:
+it splits every caption alike and numbers 79 of its 2,078 tokens otherwise, so a rebuild is another model of this kind,
+not these weights to the bit.
 
 Everything below was measured by `scapre card` with {steps} steps, guidance {guidance}, prompts
 "a picture of a {{concept}} in {{style}} style", picture seeds from runs {runs}, on {versions}.

@@ -23,9 +23,9 @@ from scapre.training import unet as unet_training
 from scapre.training import vae as vae_training
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule
+from scapre.training.parts import check_part
 
 EDGE = 32
-PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
 
 
 def workplace() -> Path:
@@ -50,12 +50,13 @@ def _shortened(schedule: Schedule, steps: int | None) -> Schedule:
 
 
 def train_part(part: str, steps: int | None = None) -> None:
-    """Train one of ``PARTS`` (resuming if it was interrupted) and keep it in the workplace.
+    """Train one of ``parts.PARTS`` (resuming if it was interrupted) and keep it in the workplace.
 
     Raises:
         ValueError: no such part.
         FileNotFoundError: a part was asked for before those it stands on.
     """
+    check_part(part)
     folder = workplace() / part
     if part == "autoencoder":
         vae = vae_training.train_autoencoder(pictures(), folder, _shortened(vae_training.SCHEDULE, steps))
@@ -83,13 +84,11 @@ def train_part(part: str, steps: int | None = None) -> None:
         _keep(
             judge_training.train_judge(views, len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)), folder
         )
-    elif part == "denoiser":
+    else:
         tokenizer, text, vae = _frozen()
         pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)
         unet = unet_training.train_denoiser(pool, folder, _shortened(unet_training.SCHEDULE, steps))
         unet.save_pretrained(folder / "model")
-    else:
-        raise ValueError(f"unknown part {part!r}; known: {', '.join(PARTS)}")
 
 
 def _keep(module: torch.nn.Module, folder: Path) -> None:

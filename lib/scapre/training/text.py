@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import torch
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -17,6 +20,7 @@ from scapre.training.loop import Schedule, train
 
 SCHEDULE = Schedule(steps=1100, lr=1e-3, warmup=100, ema=0.99, save_every=300, weight_decay=0.02)
 CONCEPTS, LENGTH, DIM = 80, 16, 256
+END = "</w>"  # marks the last letter of a word in CLIP's vocabulary
 #: how well "a flat dog" fits a dog of another style: the object comes first, as in CLIP. With 0
 #: the style fills half of a sentence's feature, and an edit of bare names spills over all sentences.
 OTHER_STYLE = 0.1
@@ -37,8 +41,21 @@ class Pair(nn.Module):
 
 
 def new_tokenizer(vocabulary: Vocabulary, size: int = 2500) -> CLIPTokenizer:
-    """Train CLIP's byte-pair tokenizer on the captions."""
-    tokenizer = CLIPTokenizer().train_new_from_iterator(vocabulary.corpus(), size)
+    """Train CLIP's byte-pair tokenizer on the captions.
+
+    Equally frequent pairs are merged in the order of their ids. The trainer numbers letters that end a word as it meets
+    them, which is another order in every process; here they are numbered first, so two trainings give one tokenizer.
+    """
+    corpus, raw = vocabulary.corpus(), CLIPTokenizer()
+    special, letters = [raw.bos_token, raw.eos_token], sorted(ByteLevel.alphabet())
+    raw = raw.backend_tokenizer
+    split = (raw.pre_tokenizer.pre_tokenize_str(raw.normalizer.normalize_str(text)) for text in corpus)
+    last = sorted({word[-1] for words in split for word, _ in words})
+    first = [*special, *letters, *(letter + END for letter in last)]
+    trainer = BpeTrainer(vocab_size=size, special_tokens=first, end_of_word_suffix=END, show_progress=False)
+    raw.train_from_iterator(corpus, trainer)
+    learned = json.loads(raw.to_str())["model"]
+    tokenizer = CLIPTokenizer(vocab=learned["vocab"], merges=[tuple(pair) for pair in learned["merges"]])
     tokenizer.model_max_length = LENGTH
     return tokenizer
 

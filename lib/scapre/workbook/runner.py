@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-import papermill
 import yaml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from scapre.files import write_text
+from scapre.mistakes import Mistake
 from scapre.paths import repository
 from scapre.pool import scatter
 
@@ -26,7 +26,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 STAGGER = 2.0  # seconds between the starts of neighbours: their kernels then do not race for ports
 
 
-class NotebookError(RuntimeError):
+class NotebookError(Mistake, RuntimeError):
     """A notebook cannot run as asked; the message names it and the remedy."""
 
 
@@ -146,6 +146,8 @@ def check_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
     Raises:
         NotebookError: an unknown parameter.
     """
+    import papermill  # takes seconds, which a misspelt name need not wait for
+
     known = papermill.inspect_notebook(str(path))
     unknown = sorted(set(parameters) - set(known))
     if unknown:
@@ -164,6 +166,8 @@ def run_notebook(
         NotebookError: an unknown parameter, a cell that fails (the message holds its last line) or
             takes longer than ``timeout`` seconds, a kernel that dies or never starts.
     """
+    import papermill
+
     parameters = dict(parameters or {})
     check_parameters(path, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)

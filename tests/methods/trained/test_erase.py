@@ -8,7 +8,7 @@ import pytest
 import scapre
 import torch
 from scapre.methods.registry import METHODS, SOLVERS, complete
-from scapre.methods.trained.run import TRAINED
+from scapre.methods.trained.names import TRAINED
 from scapre.model.fingerprint import fingerprint
 from trained_toys import DRAWING, QUICK, tiny_pipeline
 

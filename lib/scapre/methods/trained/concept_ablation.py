@@ -35,7 +35,6 @@ class ConceptAblation(PictureEraser):
     teacher: str = "current"
 
     method: ClassVar[str] = "concept-ablation"
-    about: ClassVar[str] = "trained: on pictures of the anchor, the concept learns to predict what the anchor does"
     matches: ClassVar[bool] = True
     published: ClassVar[str] = "kv"
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"teacher": ("current", "frozen")}

@@ -39,9 +39,8 @@ class Eraser:
     trained: str = "as-published"
     weight_decay: float = 0.0
 
-    #: the name in the registry, and one line
+    #: the name in ``names.TRAINED``
     method: ClassVar[str] = ""
-    about: ClassVar[str] = ""
     #: without anchors given, targets are replaced by their nearest kept concepts
     matches: ClassVar[bool] = False
     #: the selection that the paper trains

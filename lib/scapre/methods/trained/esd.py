@@ -80,7 +80,6 @@ class Esd(Walker):
     formula: str = "paper"
 
     method: ClassVar[str] = "esd"
-    about: ClassVar[str] = "trained: a concept's prediction is moved away from itself, along negative guidance"
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"formula": ("paper", "code-2025")}
 
     def guide(self) -> torch.nn.Module:

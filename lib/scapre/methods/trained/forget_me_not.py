@@ -36,7 +36,6 @@ class ForgetMeNot(PictureEraser):
     real_pictures: bool = False
 
     method: ClassVar[str] = "forget-me-not"
-    about: ClassVar[str] = "trained: attention to the concept's tokens is starved"
     published: ClassVar[str] = "unet"
     clip: ClassVar[float | None] = 1.0
 

@@ -52,7 +52,6 @@ class Mace(PictureEraser):
     focus: float = 0.05
 
     method: ClassVar[str] = "mace"
-    about: ClassVar[str] = "refined in closed form, an adapter trained for each concept, fused in closed form"
     matches: ClassVar[bool] = True
     published: ClassVar[str] = "kv"
     sequential: ClassVar[bool] = True

@@ -38,7 +38,6 @@ class RestrictedGradient(PictureEraser):
     rule: str = "gradient"
 
     method: ClassVar[str] = "restricted-gradient"
-    about: ClassVar[str] = "trained: ascent and retention, each along what does not hurt the other"
     published: ClassVar[str] = "unet"
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"rule": ("gradient", "adam")}
 

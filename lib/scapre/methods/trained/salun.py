@@ -41,7 +41,6 @@ class SalUn(PictureEraser):
     real_pictures: bool = False
 
     method: ClassVar[str] = "salun"
-    about: ClassVar[str] = "trained: concepts are reassigned, on the weights of largest saliency"
     matches: ClassVar[bool] = True
     published: ClassVar[str] = "unet"
     sequential: ClassVar[bool] = True

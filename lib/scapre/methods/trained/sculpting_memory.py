@@ -49,7 +49,6 @@ class SculptingMemory(PictureEraser):
     renew_every: int = 100
 
     method: ClassVar[str] = "sculpting-memory"
-    about: ClassVar[str] = "trained: concepts one after another, through masks that move with the gradient"
     matches: ClassVar[bool] = True
     sequential: ClassVar[bool] = True
 

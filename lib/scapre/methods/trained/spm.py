@@ -47,7 +47,6 @@ class Spm(Walker):
     composition: str = "printed"
 
     method: ClassVar[str] = "spm"
-    about: ClassVar[str] = "trained: an adapter of rank one a concept, merged"
     published: ClassVar[str] = "transformers"
     sequential: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"composition": ("printed", "released")}

@@ -41,7 +41,6 @@ class SurgUn(PictureEraser):
     blocks: str = "all"
 
     method: ClassVar[str] = "surgun"
-    about: ClassVar[str] = "trained, our reading of an abstract: ascent, while distractors compete for the prompt"
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"blocks": tuple(BLOCKS)}
 
     def enrol(self) -> None:

@@ -1,0 +1,15 @@
+"""The parts that emoji-sd and its judges are trained in, in this order."""
+
+from __future__ import annotations
+
+PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
+
+
+def check_part(part: str) -> None:
+    """Refuse what is no part.
+
+    Raises:
+        ValueError: no such part (the message lists the known ones).
+    """
+    if part not in PARTS:
+        raise ValueError(f"unknown part {part!r}; known: {', '.join(PARTS)}")
