@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from itertools import chain
+from math import prod
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from scapre.experiments import cases as experiments
 from scapre.experiments.ablation import ABLATIONS, SUMMED, ablation_cases
 from scapre.experiments.cases import (
     BLANK,
+    MANY,
     VALIDATED,
     capacity_cases,
     operating_point,
@@ -20,7 +23,8 @@ from scapre.experiments.cases import (
     vocabulary,
 )
 from scapre.experiments.sweep import UNEDITED, Case
-from scapre.methods.registry import METHODS
+from scapre.methods.method import TRIES
+from scapre.methods.registry import METHODS, SOLVERS, complete
 
 NAMES, VALIDATION = vocabulary()
 
@@ -45,7 +49,7 @@ def test_no_experiment_draws_what_defaults_were_chosen_on() -> None:
     )
     for case in cases:
         assert not set(case.pictures["concept"]) & set(VALIDATION)
-    for case in validation_cases({"uce": ("ridge", (0.5,))}, [20], [0], 36):
+    for case in validation_cases({"uce": {"ridge": (0.5,)}}, [20], [0], 36):
         assert set(case.pictures["concept"]) <= set(VALIDATION)
 
 
@@ -133,11 +137,40 @@ def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         operating_point("uce", VALIDATED)
     folder = tmp_path / "results" / "09_operating_points"
     folder.mkdir(parents=True)
-    pd.DataFrame({"method": ["uce"], "knob": ["ridge"], "value": [2.0]}).to_csv(folder / "best.csv", index=False)
-    assert operating_point("uce", VALIDATED) == {"ridge": 2.0}
+    best = {"ridge": 2.0, "epochs": 3, "use_mask": False}
+    rows = {"method": ["uce"], "settings": [json.dumps(best)]}
+    pd.DataFrame(rows).to_csv(folder / "best.csv", index=False)
+    assert operating_point("uce", VALIDATED) == best
+    assert [type(value) for value in operating_point("uce", VALIDATED).values()] == [float, int, bool]
+    with pytest.raises(ValueError, match=r"best.csv has no row for rece; run"):
+        operating_point("rece", VALIDATED)
 
 
-def test_every_grid_holds_its_default() -> None:
+def test_settings_published_for_many_concepts() -> None:
+    assert operating_point("speed", MANY) == {"tau": 1e-4, "retain_scale": 0.05, "prior_filter": False}
+    assert operating_point("uce", MANY) == operating_point(UNEDITED, MANY) == {}
     for name, method in METHODS.items():
-        assert len(method.grid) == 6, name
-        assert method.defaults[method.knob] in method.grid, name
+        assert set(method.many) <= set(method.defaults), name
+        assert all(method.defaults[key] != value for key, value in method.many.items()), name
+        complete(name, method.many)
+
+
+def test_every_value_is_tried_with_every_other() -> None:
+    grids = {"uce": {"ridge": (0.5, 2.0), "retain_scale": (0.3, 1.0, 3.0)}, "cure": {"alpha": (2.0,)}}
+    cases = validation_cases(grids, [20], [0, 1], 36)
+    tried = [(case.method, json.loads(case.labels["settings"])) for case in cases]
+    assert len(cases) == len({case.key for case in cases}) == 2 * (2 * 3 + 1)
+    assert all(case.settings == settings for case, (_, settings) in zip(cases, tried, strict=True))
+    assert ("uce", {"ridge": 2.0, "retain_scale": 0.3}) in tried
+    assert ("cure", {"alpha": 2.0}) in tried
+
+
+def test_every_solver_is_given_as_many_tries_of_two_knobs_or_more() -> None:
+    for name, method in METHODS.items():
+        if name in SOLVERS:
+            assert prod(len(values) for values in method.grids.values()) == TRIES, name
+            assert len(method.grids) >= 2, name
+        assert all(method.defaults[knob] in values for knob, values in method.grids.items()), name
+        for knob, values in method.grids.items():
+            assert list(values) == sorted(set(values)), name
+            assert all(complete(name, {knob: value})[knob] == value for value in values), name

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scapre.pictures.metrics import (
     frechet_distance,
+    frontier,
     interval,
     largest_within,
     overall,
@@ -113,3 +114,15 @@ def test_summaries_are_intervals_over_rows() -> None:
     )
     assert tidy.iloc[1]["mean"] == 5
     assert np.isnan(tidy.iloc[1]["low"])  # one run has no interval
+
+
+def test_the_frontier_is_what_nothing_beats() -> None:
+    rows = [("a", 10, 0, 50), ("a", 10, 0, 60), ("a", 10, 5, 60), ("a", 10, 20, 90), ("b", 10, 1, 1), ("a", 50, 30, 0)]
+    table = pd.DataFrame(rows, columns=["method", "n", "unlearn", "preserve"], index=range(10, 16))
+    best = frontier(table)
+    assert sorted(best.index) == [11, 13, 14, 15]
+    line = best[(best["method"] == "a") & (best["n"] == 10)]
+    assert line["unlearn"].tolist() == [0, 20]
+    for _, row in table.drop(best.index).iterrows():
+        rivals = best[(best["method"] == row["method"]) & (best["n"] == row["n"])]
+        assert ((rivals["unlearn"] <= row["unlearn"]) & (rivals["preserve"] >= row["preserve"])).any()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -13,11 +14,13 @@ import pandas as pd
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.sweep import UNEDITED, Case
+from scapre.methods.registry import find_method
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import PROMPT, plan, plan_sides, thin
 
-#: settings of a method: as published (our defaults), or the best of a sweep on the validation concepts
-PUBLISHED, VALIDATED = "published", "validated"
+#: settings of a method: as published (our defaults), as its authors change them for many concepts, or the best of
+#: a sweep on the validation concepts
+PUBLISHED, MANY, VALIDATED = "published", "published for many", "validated"
 BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
 EXAMPLES = 5  # objects a style is shown behind when it is erased
@@ -34,27 +37,33 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
     """Settings of a method at an operating point; the unedited model has none.
 
     Raises:
-        ValueError: another point than ``published`` or ``validated``.
+        ValueError: an unknown point, or a method that the validation sweep does not hold.
         FileNotFoundError: the validation sweep has not been run.
     """
-    if point not in (PUBLISHED, VALIDATED):
-        raise ValueError(f"unknown operating point {point!r}; known: {PUBLISHED}, {VALIDATED}")
+    if point not in (PUBLISHED, MANY, VALIDATED):
+        raise ValueError(f"unknown operating point {point!r}; known: {PUBLISHED}, {MANY}, {VALIDATED}")
     if point == PUBLISHED or method == UNEDITED:
         return {}
+    if point == MANY:
+        return dict(find_method(method).many)
     path = data_folder() / "results" / "09_operating_points" / "best.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
-    best = pd.read_csv(path).set_index("method").to_dict("index")[method]
-    return {str(best["knob"]): float(best["value"])}
+    best = pd.read_csv(path).set_index("method")["settings"]
+    if method not in best:
+        raise ValueError(f"{path.name} has no row for {method}; run `scapre run 09 --profile full` again")
+    return json.loads(best[method])
 
 
 def validation_cases(
-    grids: dict[str, tuple[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
+    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
 ) -> list[Case]:
-    """Sweep one knob of every method on the validation concepts alone.
+    """Sweep the knobs of every method on the validation concepts alone, every value with every other.
+
+    The label ``settings`` says in JSON what was tried.
 
     Args:
-        grids: method → (knob, values).
+        grids: method → knob → values.
         counts: numbers of targets.
         orders: seeds of the choice of targets among the validation concepts.
         limit: pictures a side.
@@ -65,10 +74,11 @@ def validation_cases(
         targets, sides = mixed[:n], {"unlearn": mixed[:n], "preserve": mixed[n:]}
         pictures = plan_sides(sides, list(STYLES), [order], limit)
         kept = [name for name in everything if name not in targets]
-        for method, (knob, values) in grids.items():
-            for value in values:
-                labels = {"method": method, "knob": knob, "value": value, "n": n, "order": order}
-                cases.append(Case(method, targets, pictures, kept, {knob: value}, labels=labels))
+        for method, knobs in grids.items():
+            for values in product(*knobs.values()):
+                settings = dict(zip(knobs, values, strict=True))
+                labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
+                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
     return cases
 
 

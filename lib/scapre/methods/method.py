@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scapre.methods.solution import Editor, Solver
 
 Settings = dict[str, Any]  # numbers, switches and words
+TRIES = 12  # combinations of settings every solver is given on the validation concepts
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Method:
         defaults: settings and their values.
         home: below ``scapre.methods``, where its solver is defined, or its class where it edits the pipeline as a
             whole; imported when it is first used.
-        knob: the setting that moves it most between forgetting and keeping.
-        grid: six values of the knob, the default among them, that bracket its best on emoji-sd.
+        grids: the settings that move it most between forgetting and keeping, and what to try of each, the defaults
+            among them; of solvers ``TRIES`` combinations that bracket the best on emoji-sd.
+        many: what its authors change when they erase many concepts at once.
         draws: the solver takes a generator.
         joint: the solver takes the original weights of all layers it will edit.
         kinds: projections it edits.
@@ -36,8 +38,8 @@ class Method:
     about: str
     defaults: Settings
     home: str
-    knob: str
-    grid: tuple[float, ...]
+    grids: dict[str, tuple[float, ...]]
+    many: Settings = field(default_factory=dict)
     draws: bool = False
     joint: bool = False
     matches: bool = False

@@ -37,8 +37,7 @@ SOLVERS: dict[str, Method] = {
             "alignment": 0.1,
         },
         "closed.confined:confined_solver",
-        "erase_scale",
-        (1.0, 4.0, 10.0, 25.0, 60.0, 250.0),
+        {"erase_scale": (4.0, 25.0, 60.0, 250.0), "retain_scale": (5.0, 20.0, 80.0)},
         matches=True,
     ),
     "scapre-paper": Method(
@@ -52,8 +51,7 @@ SOLVERS: dict[str, Method] = {
             "use_mask": True,
         },
         "closed.paper:paper_solver",
-        "ridge",
-        (0.5, 10.0, 100.0, 300.0, 800.0, 2000.0),
+        {"ridge": (0.5, 100.0, 300.0, 800.0), "geodesic_time": (0.0, 0.1, 0.5)},
     ),
     "scapre-scale": Method(
         "released code, large tables: masked rows, row systems, Bures row step",
@@ -62,31 +60,27 @@ SOLVERS: dict[str, Method] = {
         | {"safety_valve": False}
         | _NOISE,
         "closed.released:scale_solver",
-        "ridge",
-        (0.5, 10.0, 50.0, 200.0, 500.0, 2000.0),
+        {"ridge": (0.5, 500.0, 2000.0, 8000.0), "erase_scale": (1.0, 3.0, 10.0)},
         draws=True,
     ),
     "scapre-basic": Method(
         "released code, Imagenette: masked ridge regression blended by row entropy",
         {"ridge": 0.5, "erase_scale": 1.0, "p": 2.0, "alpha_min": 0.8, "smooth_spectral": False} | _GATE | _NOISE,
         "closed.released:basic_solver",
-        "ridge",
-        (0.5, 5.0, 20.0, 50.0, 150.0, 500.0),
+        {"ridge": (0.5, 50.0, 150.0, 500.0), "alpha_min": (0.5, 0.8, 1.0)},
         draws=True,
     ),
     "uce": Method(
         "unified concept editing: ridge regression at the last content token",
         {"ridge": 0.5, "erase_scale": 1.0, "retain_scale": 1.0},
         "closed.uce:uce_solver",
-        "ridge",
-        (0.1, 0.5, 2.0, 5.0, 10.0, 30.0),
+        {"ridge": (0.1, 0.5, 2.0, 10.0), "retain_scale": (0.3, 1.0, 3.0)},
     ),
     "rece": Method(
         "UCE, then again on the embeddings that still bring the targets back",
         {"first_ridge": 0.5, "ridge": 0.1, "erase_scale": 1.0, "retain_scale": 0.1, "gamma": 0.1, "epochs": 1},
         "closed.rece:rece_solver",
-        "ridge",
-        (0.1, 10.0, 50.0, 200.0, 800.0, 3000.0),
+        {"ridge": (0.1, 50.0, 200.0, 1000.0), "retain_scale": (0.1, 1.0, 10.0)},
         joint=True,
         positions="whole",
     ),
@@ -94,8 +88,8 @@ SOLVERS: dict[str, Method] = {
         "ridge regression inside the null space of kept concepts, values only",
         {"tau": 1e-1, "retain_scale": 1.0, "prior_filter": True, "aug_num": 10},
         "closed.speed:speed_solver",
-        "tau",
-        (0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+        {"tau": (0.1, 3.0, 30.0), "retain_scale": (0.05, 1.0), "prior_filter": (False, True)},
+        {"tau": 1e-4, "retain_scale": 0.05, "prior_filter": False},
         draws=True,
         kinds=("to_v",),
     ),
@@ -104,16 +98,15 @@ SOLVERS: dict[str, Method] = {
         "no released code, checked on paper only",
         {"alpha": 2.0, "per_concept": True},
         "closed.cure:cure_solver",
-        "alpha",
-        (2.0, 5.0, 12.0, 25.0, 60.0, 200.0),
+        {"alpha": (2.0, 5.0, 12.0, 25.0, 60.0, 200.0), "per_concept": (False, True)},
         positions="whole",
     ),
     "oce": Method(
         "orthogonal concept erasure: answers are turned, their lengths and angles stay, values only",
         {"erase_scale": 2000.0, "prior_scale": 10.0, "retain_scale": 0.0, "ridge": 10.0, "as_released": True},
         "closed.oce:oce_solver",
-        "erase_scale",
-        (20.0, 100.0, 500.0, 2000.0, 10000.0, 50000.0),
+        {"erase_scale": (60.0, 200.0, 600.0, 2000.0), "retain_scale": (0.0, 0.3, 1.0)},
+        {"erase_scale": 800.0, "prior_scale": 70.0, "retain_scale": 2.0},
         kinds=("to_v",),
         positions="whole",
     ),
@@ -121,8 +114,7 @@ SOLVERS: dict[str, Method] = {
         "double projections: targets answer like their part along the anchors, exactly beside what is kept",
         {"energy": 1.0, "damping": 0.0, "project": True},
         "closed.dp:dp_solver",
-        "energy",
-        (0.5, 0.9, 0.97, 0.99, 0.999, 1.0),
+        {"energy": (0.7, 0.9, 0.99, 1.0), "damping": (0.0, 3.0, 10.0)},
     ),
 }
 
@@ -147,7 +139,8 @@ class _Methods(Mapping[str, Method]):
 def _trained(name: str) -> Method:
     about, home = TRAINED[name]
     kind = resolve_name(f"scapre.methods.{home}")
-    return Method(about, kind.defaults(), home, "learning_rate", kind.grid(), matches=kind.matches, whole=True)
+    grids = {"learning_rate": kind.grid()}
+    return Method(about, kind.defaults(), home, grids, matches=kind.matches, whole=True)
 
 
 METHODS: Mapping[str, Method] = _Methods()

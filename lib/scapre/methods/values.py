@@ -20,7 +20,7 @@ POSITIVE = {
     "entropy_bins": "an entropy needs bins",
 }
 SIGNED = ("threshold",)  # all others are 0 or more
-SHARES = ("geodesic_time", "alpha_min")
+SHARES = ("geodesic_time", "alpha_min", "energy")
 LARGEST, SMALLEST, MOST = 1e12, 1e-12, 10_000  # beyond these a solve overflows, is singular, or does not end
 
 

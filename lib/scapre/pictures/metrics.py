@@ -16,6 +16,17 @@ from torch import Tensor, nn
 Column = Mapping[str, float] | Sequence[float] | NDArray[np.floating]
 
 
+def frontier(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows that no other of the same method and count beats, from the least of the targets on.
+
+    Args:
+        table: columns ``method, n, unlearn, preserve``, and any others.
+    """
+    ordered = table.sort_values(["unlearn", "preserve"], ascending=[True, False], kind="stable")
+    before = ordered.groupby(["method", "n"])["preserve"].transform(lambda kept: kept.cummax().shift(fill_value=-1))
+    return ordered[ordered["preserve"] > before]
+
+
 def overall(unlearn: float, preserve: float) -> float:
     """Harmonic mean of forgetting and keeping: 2(100 − A)P / ((100 − A) + P).
 

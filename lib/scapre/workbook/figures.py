@@ -121,18 +121,18 @@ def panels(
     return fig
 
 
-def trade_off(curves: pd.DataFrame, marks: pd.DataFrame | None = None) -> Figure:
-    """Draw unlearning against preserving, one line a method along its knob, one panel a count.
+def trade_off(curves: pd.DataFrame, marks: pd.DataFrame, tries: pd.DataFrame) -> Figure:
+    """Draw unlearning against preserving, one line a method along its best settings, one panel a count.
 
     Args:
-        curves: columns ``method, n, value, unlearn, preserve``.
-        marks: the same without ``value``: where a method stands at its published settings.
+        curves: columns ``method, n, unlearn, preserve``, in the order of the line (``metrics.frontier``).
+        marks: the same: where a method stands at its published settings, drawn as a star.
+        tries: the same: all that was tried, drawn as faint dots.
     """
     counts = sorted(curves["n"].unique())
     fig, axes = plt.subplots(1, len(counts), figsize=(WIDTH, 4.4), sharey=True, squeeze=False, layout="constrained")
     for ax, n in zip(axes.flat, counts, strict=True):
         for method, line in curves[curves["n"] == n].groupby("method", sort=False):
-            line = line.sort_values("value")
             ax.plot(
                 line["unlearn"],
                 line["preserve"],
@@ -141,10 +141,10 @@ def trade_off(curves: pd.DataFrame, marks: pd.DataFrame | None = None) -> Figure
                 color=METHOD_COLOURS.get(str(method), INK),
                 label=str(method),
             )
-        if marks is not None:
-            for _, row in marks[marks["n"] == n].iterrows():
+        for table, look in ((tries, {"marker": "o", "ms": 3, "alpha": 0.3}), (marks, {"marker": "*", "ms": 13})):
+            for _, row in table[table["n"] == n].iterrows():
                 colour = METHOD_COLOURS.get(str(row["method"]), INK)
-                ax.plot(row["unlearn"], row["preserve"], "*", ms=13, color=colour, mec="white")
+                ax.plot(row["unlearn"], row["preserve"], color=colour, mec="white", **look)
         ax.set(title=f"$n = {n}$", xlabel="accuracy on targets (%), lower is better", xlim=(-3, 103), ylim=(-3, 103))
     axes.flat[0].set_ylabel("accuracy on what stays (%)")
     handles, names = axes.flat[0].get_legend_handles_labels()
