@@ -160,17 +160,20 @@ def test_pictures_are_drawn_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     pipe, calls = tiny_pipeline(), []
     real_call = type(pipe).__call__
     monkeypatch.setattr(type(pipe), "__call__", lambda self, *a, **k: calls.append(a) or real_call(self, *a, **k))
-    order = Order("cat", 3, 2, 3.0)
-    first, again = draw(pipe, "model", order), draw(pipe, "model", order)
-    assert first.equal(again)
-    assert first.shape == (3, 4, 8, 8)
-    assert len(calls) == 1
-    others = [Order("dog", 3, 2, 3.0), Order("cat", 3, 2, 3.0, "dog"), Order("cat", 3, 2, 3.0, seed=1)]
-    assert all(not draw(pipe, "model", other).equal(first) for other in others)
-    draw(pipe, "another model", order)
-    assert len(calls) == 5
-    alone = draw(pipe, "model", Order("cat", 1, 2, 3.0))
-    assert torch.allclose(alone[0], first[0], atol=1e-5)  # picture i depends on its own seed
+    orders = [Order("cat", 3, 2, 3.0), Order("dog", 3, 2, 3.0)]
+    first, again = draw(pipe, "model", orders), draw(pipe, "model", orders[::-1])[::-1]
+    assert all(one.equal(other) for one, other in zip(first, again, strict=True))
+    assert first[0].shape == (3, 4, 8, 8)
+    assert len(calls) == 1  # both prompts in one batch
+    others = [Order("cat", 3, 2, 3.0, "dog"), Order("cat", 3, 2, 3.0, seed=1), orders[1]]
+    assert all(not other.equal(first[0]) for other in draw(pipe, "model", others))
+    draw(pipe, "another model", orders)
+    assert len(calls) == 3
+    monkeypatch.setattr(drawing, "AT_ONCE", 2)
+    small = draw(pipe, "model", [Order("cat", 1, 2, 3.0), Order("dog", 2, 2, 3.0)])
+    assert torch.allclose(small[0], first[0][:1], atol=1e-5)  # picture i depends on its own seed
+    assert torch.allclose(small[1], first[1][:2], atol=1e-5)
+    assert not torch.allclose(first[0], first[1], atol=1e-3)
 
 
 def test_real_pictures_are_the_emoji() -> None:

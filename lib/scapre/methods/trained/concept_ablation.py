@@ -24,7 +24,8 @@ class ConceptAblation(PictureEraser):
     Source: Kumari et al. 2023 (arXiv 2303.13516), Eq. 6, and its released code.
 
     Attributes:
-        prior: weight of the anchor's own denoising loss; 1 as published where target and anchor share words.
+        prior: weight of the anchor's own denoising loss. Where target and anchor share words 1 as published, which
+            is 0.25 here: the released code sums the first term over the four channels.
         teacher: ``current``, or ``frozen``: the paper's idea.
     """
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -176,8 +177,9 @@ class Denoiser:
             x = self.ddim.step(guess, t, x).prev_sample
         return torch.stack(states), self.ddim.timesteps[:far]
 
-    def print(self) -> str:
-        """Hash what decides its predictions and drawings: weights and noise."""
+    @cached_property
+    def mark(self) -> str:
+        """A hash of what decides its predictions and drawings: weights and noise."""
         parts = (self.pipe.unet, self.pipe.text_encoder, getattr(self.pipe, "text_encoder_2", None))
         marks = [fingerprint(part.state_dict()) for part in parts if part is not None]
         schedule = json.dumps(dict(self.pipe.scheduler.config), sort_keys=True, default=str)

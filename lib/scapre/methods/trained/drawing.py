@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from scapre.concepts.emoji import load_emoji
 from scapre.concepts.names import known
 from scapre.files import write_tensors
 from scapre.paths import data_folder
 
-AT_ONCE = 16
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -44,38 +46,53 @@ def check_drawing(pipe: Any, method: str) -> None:
 
 
 @torch.no_grad()
-def draw(pipe: Any, model: str, order: Order) -> Tensor:
-    """Draw a prompt's pictures as latents, or read them if the same were drawn before.
+def draw(pipe: Any, model: str, orders: Sequence[Order], *, progress: bool = False) -> list[Tensor]:
+    """Draw the pictures of prompts as latents; those drawn before are read.
 
-    Picture i starts from ``seed · 10⁶ + i``, whatever the prompt, so two prompts' pictures are pairs.
+    Picture i starts from ``seed · 10⁶ + i``, whatever the prompt, so two prompts' pictures are pairs; it depends on
+    its batch by rounding alone.
 
     Args:
-        model: hash of the pipeline (``Denoiser.print``).
+        model: hash of the pipeline (``Denoiser.mark``).
+        orders: all of the same steps and guidance.
 
     Returns:
-        x_0, ``(count, C, h, w)`` float32 on the pipeline's device.
+        x_0 of each order, ``(count, C, h, w)`` float32 on the pipeline's device.
     """
+    places = [_place(model, order) for order in orders]
+    missing = [(o, p) for o, p in dict(zip(orders, places, strict=True)).items() if not p.is_file()]
+    wanted = [(order, i) for order, _ in missing for i in range(order.count)]
+    open_orders, drawn = iter(missing), torch.empty(0)
+    current = next(open_orders, None)
+    with tqdm(total=len(wanted), desc="drawing pictures to train on", disable=not progress or not wanted) as bar:
+        for start in range(0, len(wanted), AT_ONCE):
+            part = wanted[start : start + AT_ONCE]
+            fresh = _draw(pipe, part)
+            drawn = torch.cat([drawn, fresh]) if len(drawn) else fresh
+            while current is not None and len(drawn) >= current[0].count:
+                order, place = current
+                write_tensors(place, {"latents": drawn[: order.count]}, {"order": json.dumps(asdict(order))})
+                drawn, current = drawn[order.count :], next(open_orders, None)
+            bar.update(len(part))
+    return [load_file(place)["latents"].to(pipe.device) for place in places]
+
+
+def _place(model: str, order: Order) -> Path:
     key = hashlib.sha256(json.dumps([model, asdict(order)]).encode()).hexdigest()[:32]
-    place = data_folder() / "cache" / "drawn" / f"{key}.safetensors"
-    if place.is_file():
-        with safe_open(place, "pt") as stored:
-            return stored.get_tensor("latents").to(pipe.device)
-    seeds = [order.seed * 1_000_000 + i for i in range(order.count)]
-    parts = []
-    for start in range(0, order.count, AT_ONCE):
-        some = seeds[start : start + AT_ONCE]
-        drawn = pipe(
-            [order.prompt] * len(some),
-            negative_prompt=[order.negative] * len(some),
-            num_inference_steps=order.steps,
-            guidance_scale=order.guidance,
-            generator=[torch.Generator().manual_seed(s) for s in some],
-            output_type="latent",
-        ).images
-        parts.append(drawn.float().cpu())
-    latents = torch.cat(parts)
-    write_tensors(place, {"latents": latents}, {"order": json.dumps(asdict(order))})
-    return latents.to(pipe.device)
+    return data_folder() / "cache" / "drawn" / f"{key}.safetensors"
+
+
+def _draw(pipe: Any, wanted: Sequence[tuple[Order, int]]) -> Tensor:
+    """Draw some pictures in one batch, ``(n, C, h, w)``."""
+    drawn = pipe(
+        [order.prompt for order, _ in wanted],
+        negative_prompt=[order.negative for order, _ in wanted],
+        num_inference_steps=wanted[0][0].steps,
+        guidance_scale=wanted[0][0].guidance,
+        generator=[torch.Generator().manual_seed(order.seed * 1_000_000 + i) for order, i in wanted],
+        output_type="latent",
+    ).images
+    return drawn.float().cpu()
 
 
 @torch.no_grad()

@@ -76,13 +76,13 @@ class Eraser:
         """The settings and their values as published."""
         return {field.name: field.default for field in fields(cls)}
 
-    def open(self, pipe: Any, wish: Wish, seed: int = 0) -> None:
+    def open(self, pipe: Any, wish: Wish, seed: int = 0, *, progress: bool = False) -> None:
         """Meet a pipeline: encode prompts, draw pictures, make the student. The pipeline is not changed.
 
         Raises:
             ValueError: the pipeline lacks what the method needs.
         """
-        self.wish, self.seed = wish, seed
+        self.wish, self.seed, self.progress = wish, seed, progress
         #: which target is at work, and at which step; the loop counts them
         self.concept, self.step = 0, 0
         self.denoiser = Denoiser(pipe)

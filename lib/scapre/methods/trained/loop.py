@@ -30,7 +30,7 @@ Watch = Callable[[int], None]
 
 
 @torch.enable_grad()  # a notebook may have switched gradients off
-def train(eraser: Eraser, *, progress: bool = False, watch: Watch | None = None) -> dict[str, Tensor]:
+def train(eraser: Eraser, *, watch: Watch | None = None) -> dict[str, Tensor]:
     """Run an opened eraser to its end.
 
     Returns:
@@ -43,7 +43,7 @@ def train(eraser: Eraser, *, progress: bool = False, watch: Watch | None = None)
     optimiser = _restore(eraser, place)
     saved = time.monotonic()
     total = eraser.concepts * eraser.steps
-    with tqdm(total=total, initial=_done(eraser), desc=eraser.method, disable=not progress) as bar:
+    with tqdm(total=total, initial=_done(eraser), desc=eraser.method, disable=not eraser.progress) as bar:
         while eraser.concept < eraser.concepts:
             if eraser.step == 0:
                 optimiser = eraser.optimiser()
@@ -100,7 +100,7 @@ def gradients(eraser: Eraser, losses: tuple[Tensor, ...]) -> list[Gradient]:
 
 def _place(eraser: Eraser) -> Path:
     """The file an interrupted edit is kept in, named by everything that decides the edit."""
-    about: list[Any] = [eraser.method, asdict(eraser), asdict(eraser.wish), eraser.seed, eraser.denoiser.print()]
+    about: list[Any] = [eraser.method, asdict(eraser), asdict(eraser.wish), eraser.seed, eraser.denoiser.mark]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
     return data_folder() / "cache" / "unfinished" / f"{key}.safetensors"
 

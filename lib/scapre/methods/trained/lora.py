@@ -34,13 +34,13 @@ def add_lora(student: nn.Module, modules: Sequence[str], rank: int) -> dict[str,
 
 @torch.no_grad()
 def restart(factors: dict[str, nn.Parameter], seed: int) -> None:
-    """Set every B to zero and draw every A uniformly with variance 1 / (columns)."""
+    """Set every B to zero and draw every A uniformly up to 1 / √columns, as both peft and SPM do."""
     draw = torch.Generator().manual_seed(seed)
     for name, factor in factors.items():
         if name.endswith(".up"):
             factor.zero_()
         else:
-            bound = math.sqrt(3 / factor[0].numel())
+            bound = 1 / math.sqrt(factor[0].numel())
             factor.copy_((2 * torch.rand(factor.shape, generator=draw, dtype=factor.dtype) - 1) * bound)
 
 

@@ -44,20 +44,20 @@ class PictureEraser(Eraser):
             names: k concepts.
             negatives: what the drawings are guided away from, one a concept; None: the empty prompt.
         """
-        pipe = self.denoiser.pipe
+        pipe, templates = self.denoiser.pipe, self.wish.sentences
         check_drawing(pipe, self.method)
-        model, templates = self.denoiser.print(), self.wish.sentences
         counts = [len(range(i, self.pictures, len(templates))) for i in range(len(templates))]
-        rows = []
-        for name, negative in zip(names, negatives or [""] * len(names), strict=True):
-            orders = [
-                Order(said(form, name), count, self.drawing_steps, self.drawing_guidance, negative, seed=i)
-                for i, (form, count) in enumerate(zip(templates, counts, strict=True))
-                if count
-            ]
-            rows.append(torch.cat([draw(pipe, model, order) for order in orders]))
+        orders = [
+            Order(said(form, name), count, self.drawing_steps, self.drawing_guidance, negative, seed=i)
+            for name, negative in zip(names, negatives or [""] * len(names), strict=True)
+            for i, (form, count) in enumerate(zip(templates, counts, strict=True))
+            if count
+        ]
+        drawn = torch.cat(draw(pipe, self.denoiser.mark, orders, progress=self.progress))
         forms = torch.repeat_interleave(torch.arange(len(templates)), torch.tensor(counts)).to(self.denoiser.device)
-        return Pool(torch.stack(rows).to(self.denoiser.dtype), forms, self.sentences(names)[:, forms])
+        return Pool(
+            drawn.unflatten(0, (len(names), -1)).to(self.denoiser.dtype), forms, self.sentences(names)[:, forms]
+        )
 
     def real_pool(self, names: Sequence[str]) -> Pool:
         """Take the emoji of concepts, one a style, instead of drawings.

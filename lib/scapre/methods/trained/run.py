@@ -18,5 +18,5 @@ def run(kind: type[Eraser], pipe: Any, wish: Wish, *, seed: int, progress: bool,
         ValueError: a setting out of range, a pipeline that lacks a part, or a wish that lacks concepts to keep.
     """
     eraser = kind(**settings)
-    eraser.open(pipe, wish, seed)
-    return train(eraser, progress=progress)
+    eraser.open(pipe, wish, seed, progress=progress)
+    return train(eraser)
