@@ -154,3 +154,24 @@ def double_projections_of_one(weight, target, anchors, retained, project) -> Ten
     other = basis[:, int((values > 1e-9).sum()) :]
     x = other.T @ target
     return weight + torch.outer(weight @ (goal - target), other @ x) / x.square().sum()
+
+
+def marked_one_by_one(weight, told, time_share, share) -> Tensor:
+    """FIA's marks entry by entry: ranks are counted, none is sorted."""
+    rows, columns = weight.shape
+    score = torch.zeros_like(weight)
+    largest = max((weight.abs() * told.sum(0)).max().item(), 1e-300)
+    for step in told:
+        salience = weight.abs() * step
+        for i in range(rows):
+            for j in range(columns):
+                above = (salience > salience[i, j]).sum()
+                kth = max(1, int(time_share * salience.numel()))
+                score[i, j] += salience[i, j] / largest + float(above < kth - 1 and salience[i, j] > 0) / len(told)
+    marks = torch.zeros_like(weight, dtype=torch.bool)
+    for i in range(rows):
+        for j in range(columns):
+            in_row, in_all = (score[i] > score[i, j]).sum(), (score > score[i, j]).sum()
+            few = in_row < max(1, int(share * columns)) and in_all < max(1, int(share * score.numel()))
+            marks[i, j] = few and score[i, j] > 0
+    return marks

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from scapre.experiments.exploration import Choices, Exploration
-from scapre.methods.registry import find_method, methods
+from scapre.methods.registry import SOLVERS, find_method
 
 SILENCE = 0.4  # seconds without a change before work starts
 STALE = "scapre-stale"
@@ -42,7 +42,7 @@ class Explorer(widgets.VBox):
         self._changed = debounced(self._show, SILENCE)
         wide = widgets.Layout(width="100%")
         tags = {"allowed_tags": list(names), "allow_duplicates": False, "layout": wide}
-        closed = list(methods(trained=False))
+        closed = list(SOLVERS)  # what draws before it edits is too slow for a slider
         slider: dict[str, Any] = {"continuous_update": False, "readout_format": ".2f"}
         self._gate = {
             "noise_sigma": widgets.FloatLogSlider(1.0, min=-2, max=1, step=0.1, description="noise σ", **slider),

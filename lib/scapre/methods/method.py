@@ -22,8 +22,8 @@ class Method:
     Attributes:
         about: one line.
         defaults: settings and their values.
-        home: below ``scapre.methods``, where its solver is defined, or its class where it edits the pipeline as a
-            whole; imported when it is first used.
+        home: below ``scapre.methods``, where its solver is defined; where it edits the pipeline as a whole its
+            editor, or its class if it trains; imported when it is first used.
         grids: the settings that move it most between forgetting and keeping, and what to try of each, the defaults
             among them; of solvers ``TRIES`` combinations that bracket the best on emoji-sd.
         many: what its authors change when they erase many concepts at once.
@@ -57,6 +57,9 @@ class Method:
         """See ``solution.Editor``; None where there is a solver."""
         if not self.whole:
             return None
+        found = resolve_name(f"scapre.methods.{self.home}")
+        if not isinstance(found, type):
+            return found
         from scapre.methods.trained.run import run
 
-        return partial(run, resolve_name(f"scapre.methods.{self.home}"))
+        return partial(run, found)

@@ -119,20 +119,33 @@ SOLVERS: dict[str, Method] = {
 }
 
 
+#: methods that set weights to zero
+PRUNERS: dict[str, Method] = {
+    "fia": Method(
+        "forget-it-all: feed-forward weights that targets use and their surroundings do not are set to zero",
+        {"share": 0.007, "time_share": 0.05, "agreement": 0.6, "first_steps": 10, "total_steps": 50, "draws": 3},
+        "closed.fia:fia_editor",
+        {"share": (0.003, 0.007, 0.015, 0.03), "agreement": (0.3, 0.6, 1.0)},
+        whole=True,
+    ),
+}
+_CLOSED = SOLVERS | PRUNERS
+
+
 class _Methods(Mapping[str, Method]):
     """Every method by name; one that trains is imported when it is looked up."""
 
     def __getitem__(self, name: str) -> Method:
-        return SOLVERS[name] if name in SOLVERS else _trained(name)
+        return _CLOSED[name] if name in _CLOSED else _trained(name)
 
     def __iter__(self) -> Iterator[str]:
-        yield from (*SOLVERS, *TRAINED)
+        yield from (*_CLOSED, *TRAINED)
 
     def __len__(self) -> int:
-        return len(SOLVERS) + len(TRAINED)
+        return len(_CLOSED) + len(TRAINED)
 
     def __contains__(self, name: object) -> bool:
-        return name in SOLVERS or name in TRAINED
+        return name in _CLOSED or name in TRAINED
 
 
 @cache
@@ -152,7 +165,7 @@ def methods(*, trained: bool = True) -> dict[str, str]:
     Args:
         trained: also those that train.
     """
-    abouts = {name: method.about for name, method in SOLVERS.items()}
+    abouts = {name: method.about for name, method in _CLOSED.items()}
     return abouts | {name: about for name, (about, _) in TRAINED.items()} if trained else abouts
 
 

@@ -16,11 +16,14 @@ POSITIVE = {
     "ascent_scale": "it divides the target's loss",
     "alpha": "it weighs the directions to remove",
     "energy": "at zero nothing is kept",
+    "first_steps": "what a concept uses is read while it is drawn",
+    "total_steps": "what a concept uses is read while it is drawn",
+    "draws": "what a concept uses is read while it is drawn",
     "entropy_samples": "an entropy needs draws",
     "entropy_bins": "an entropy needs bins",
 }
 SIGNED = ("threshold",)  # all others are 0 or more
-SHARES = ("geodesic_time", "alpha_min", "energy")
+SHARES = ("geodesic_time", "alpha_min", "energy", "share", "time_share", "agreement")
 LARGEST, SMALLEST, MOST = 1e12, 1e-12, 10_000  # beyond these a solve overflows, is singular, or does not end
 
 

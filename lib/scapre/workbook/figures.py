@@ -21,6 +21,7 @@ METHOD_COLOURS = {
     "cure": "#d16ba5",
     "oce": "#a3a52a",
     "dp": "#4b4fa0",
+    "fia": "#2f9e9e",
     "scapre": "#c0392b",
     "scapre-paper": "#8e5bb0",
     "scapre-scale": "#e08e2b",

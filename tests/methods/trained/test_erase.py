@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import scapre
 import torch
-from scapre.methods.registry import METHODS, SOLVERS, complete
+from scapre.methods.registry import METHODS, PRUNERS, SOLVERS, complete
 from scapre.methods.trained.names import TRAINED
 from scapre.model.fingerprint import fingerprint
 from trained_toys import DRAWING, QUICK, tiny_pipeline
@@ -69,9 +69,10 @@ def test_methods_that_need_kept_concepts_say_so(method: str) -> None:
 
 
 def test_closed_forms_and_trained_ones_are_told_apart() -> None:
-    assert set(scapre.methods()) == set(SOLVERS) | set(TRAINED)
-    assert set(scapre.methods(trained=False)) == set(SOLVERS)
-    assert not set(SOLVERS) & set(TRAINED)
+    closed = {**SOLVERS, **PRUNERS}
+    assert set(scapre.methods()) == set(closed) | set(TRAINED)
+    assert set(scapre.methods(trained=False)) == set(closed)
+    assert not set(closed) & set(TRAINED)
     assert complete("esd", {"eta": 2.0})["eta"] == 2.0
 
 
