@@ -22,6 +22,14 @@ QUIET = (
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Moments kept on disk lie in a folder of the session, not in the user's."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SCAPRE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Gradients on and one seed, whatever ran before: notebooks and sweeps switch gradients off for their process."""

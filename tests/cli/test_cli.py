@@ -18,7 +18,7 @@ from scapre.paths import model_folder
 from typer.testing import CliRunner
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-RIDGE = f"ridge {METHODS['scapre'].defaults['ridge']}"
+RIDGE = f"ridge {METHODS['confined'].defaults['ridge']}"
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
 
 

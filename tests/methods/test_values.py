@@ -23,18 +23,18 @@ NUMBERS = st.one_of(
 @pytest.mark.parametrize(
     ("method", "settings", "words"),
     [
-        ("scapre", {"erase_scale": float("inf")}, "erase_scale must be finite"),
-        ("scapre", {"erase_scale": 10**400}, "erase_scale must be finite"),
-        ("scapre", {"erase_scale": float("nan")}, "erase_scale must be finite"),
-        ("scapre", {"erase_scale": 1e300}, r"erase_scale must lie between 1e-12 and"),
-        ("scapre", {"erase_scale": -1.0}, "erase_scale must be 0 or more"),
-        ("scapre", {"ridge": True}, "ridge is a number; give one, not True"),
-        ("scapre", {"ridge": "80"}, "ridge is a number; give one, not '80'"),
-        ("scapre", {"ridge": None}, "ridge is a number"),
-        ("scapre", {"ridge": 0}, "ridge must be positive, got 0: it keeps"),
-        ("scapre", {"use_mask": 1}, "use_mask is a switch; give true or false, not 1"),
-        ("scapre", {"bures_iters": 1.5}, "bures_iters counts; give a whole number, 0 or more, not 1.5"),
-        ("scapre", {"bures_iters": 10**9}, "bures_iters counts; give at most 10000"),
+        ("confined", {"erase_scale": float("inf")}, "erase_scale must be finite"),
+        ("confined", {"erase_scale": 10**400}, "erase_scale must be finite"),
+        ("confined", {"erase_scale": float("nan")}, "erase_scale must be finite"),
+        ("confined", {"erase_scale": 1e300}, r"erase_scale must lie between 1e-12 and"),
+        ("confined", {"erase_scale": -1.0}, "erase_scale must be 0 or more"),
+        ("confined", {"ridge": True}, "ridge is a number; give one, not True"),
+        ("confined", {"ridge": "80"}, "ridge is a number; give one, not '80'"),
+        ("confined", {"ridge": None}, "ridge is a number"),
+        ("confined", {"ridge": 0}, "ridge must be positive, got 0: it keeps"),
+        ("confined", {"use_mask": 1}, "use_mask is a switch; give true or false, not 1"),
+        ("confined", {"bures_iters": 1.5}, "bures_iters counts; give a whole number, 0 or more, not 1.5"),
+        ("confined", {"bures_iters": 10**9}, "bures_iters counts; give at most 10000"),
         ("scapre-paper", {"geodesic_time": 1.5}, "geodesic_time must lie between 0 and 1"),
         ("scapre-basic", {"entropy_bins": 0}, "entropy_bins must be positive"),
     ],
@@ -46,9 +46,9 @@ def test_settings_of_another_kind_or_size_are_refused(method: str, settings: dic
 
 def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     given_ = {"ridge": np.float32(0.5), "bures_iters": np.int64(2), "use_mask": np.bool_(False), "p": torch.tensor(2)}
-    values = complete("scapre", given_)
+    values = complete("confined", given_)
     assert [type(values[key]) for key in given_] == [float, int, bool, int]
-    assert complete("scapre", {"threshold": -1.5})["threshold"] == -1.5
+    assert complete("confined", {"threshold": -1.5})["threshold"] == -1.5
 
 
 @repeated(1000)

@@ -38,7 +38,7 @@ def erase(
     retain_file: Annotated[
         str | None, typer.Option(help="as --targets-file; names that are targets are left out")
     ] = None,
-    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "staged",
     templates: Annotated[str, typer.Option(help="sentences of every name: name, sentences or styled")] = "name",
     setting: Annotated[list[str] | None, typer.Option("--setting", "-s", help="key=value of the method")] = None,
     seed: Annotated[int, typer.Option(help="of the released formulations' random draws")] = 0,

@@ -14,7 +14,7 @@ from scapre.paths import repository
 
 commands = typer.Typer()
 RANKS = (1, 2, 4, 8, 16, 32, 64, 96, 128, 160, 192)
-CURVES = ("scapre", "scapre-scale", "scapre-paper", "uce")
+CURVES = ("confined", "scapre-scale", "scapre-paper", "uce")
 
 
 @commands.command()

@@ -16,7 +16,7 @@ commands = typer.Typer()
 @commands.command()
 def bench(
     model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
-    method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "scapre",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "staged",
     counts: Annotated[list[int] | None, typer.Option("--n", min=1, help="targets; may be repeated")] = None,
 ) -> None:
     """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
@@ -57,7 +57,7 @@ def bench(
 @commands.command()
 def families(
     n: Annotated[int, typer.Option(min=1, help="targets")] = 50,
-    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "scapre",
+    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "staged",
 ) -> None:
     """Time one edit at the shapes of Stable Diffusion 1.x, 2.x and SDXL; writes data/results/bench/families_METHOD.csv.
 

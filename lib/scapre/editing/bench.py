@@ -66,7 +66,7 @@ def _naive(statistics: ConceptStatistics, weight: Tensor) -> None:
         torch.linalg.solve(system, row)
 
 
-def benchmark(model: str = "sd1", method: str = "scapre", counts: Sequence[int] = COUNTS) -> pd.DataFrame:
+def benchmark(model: str = "sd1", method: str = "staged", counts: Sequence[int] = COUNTS) -> pd.DataFrame:
     """Time statistics and solves of ``method`` at a model's shapes.
 
     Returns:
@@ -98,7 +98,7 @@ def benchmark(model: str = "sd1", method: str = "scapre", counts: Sequence[int] 
     return pd.DataFrame(rows, columns=["model", "method", "n", *times, "GB"])
 
 
-def families(n: int, method: str = "scapre") -> pd.DataFrame:
+def families(n: int, method: str = "staged") -> pd.DataFrame:
     """Time one edit at the shapes of every family, beside what it edits.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from tqdm.auto import tqdm
 from scapre.concepts.lists import sentences_of
 from scapre.concepts.names import spread
 from scapre.editing.memory import Memory
+from scapre.editing.stages import prepare_stages
 from scapre.methods.registry import build_solver, complete, find_method
-from scapre.methods.solution import Solution, Wish, diagnose
+from scapre.methods.solution import Solution, Solver, Wish, diagnose
 from scapre.model.projections import projection_names, read_projections, unet_of
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import check_names, gather, nearest_names
-from scapre.text.statistics import ConceptStatistics
+
+#: the method of a call that names none
+DEFAULT = "staged"
 
 
 def erase(
@@ -30,8 +34,8 @@ def erase(
     *,
     anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
-    method: str = "scapre",
-    templates: str = "name",
+    method: str = DEFAULT,
+    templates: str | None = None,
     seed: int = 0,
     progress: bool = True,
     **settings: float | int | bool | str,
@@ -45,13 +49,15 @@ def erase(
         pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
         targets: concepts to forget.
         anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank, or,
-            for ``scapre`` and for erasers that train towards an anchor, the nearest retained concept of each
-            target where any is named (and nearly the same ones are passed over). Choose a blank, ``" "``, where
-            nothing alike may come through. CURE removes directions and reads no anchors.
-        retained: concepts to keep: read by ``scapre`` and the peers, each in its way, and in the
+            for ``staged``, ``confined`` and erasers that train towards an anchor, the nearest retained concept of
+            each target (nearly the same ones are passed over); without any, ``staged`` takes the nearest word of
+            the text encoder's vocabulary. Choose a blank, ``" "``, where nothing alike may come through. CURE
+            removes directions and reads no anchors.
+        retained: concepts to keep: read by ``staged``, ``confined`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
-        method: a name of ``methods()``.
-        templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``).
+        method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the UNet alone.
+        templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``); None: those of the
+            method, ``sentences`` for ours, the bare ``name`` for the others.
         seed: of all random draws: the released formulations, SPEED's noisy copies, every step of training.
         progress: show a bar.
         **settings: see ``scapre.methods.registry.METHODS[method].defaults``.
@@ -66,6 +72,7 @@ def erase(
     projection_names(unet_of(pipe), find_method(method).kinds)
     complete(method, settings)
     if find_method(method).edit is not None:
+        templates = templates or find_method(method).templates
         return _edit_whole(pipe, targets, anchors, retained, method, templates, seed, progress, settings)
     memory = remember(
         pipe, targets, anchors=anchors, retained=retained, method=method, templates=templates, progress=progress
@@ -79,8 +86,8 @@ def remember(
     *,
     anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
-    method: str = "scapre",
-    templates: str = "name",
+    method: str = DEFAULT,
+    templates: str | None = None,
     progress: bool = True,
 ) -> Memory:
     """Gather what ``method`` needs to know of the concepts, for ``solve`` now or after a later ``joined``.
@@ -92,7 +99,7 @@ def remember(
     """
     chosen = find_method(method)
     waits = anchors is None and chosen.matches
-    named = " " if anchors is None else anchors
+    named, templates = " " if anchors is None else anchors, templates or chosen.templates
     wanted, kept = check_names(pipe, targets, retained, templates)
     named = spread(named, wanted)
     statistics = gather(
@@ -118,7 +125,7 @@ def solve(
     pipe: Any,
     memory: Memory,
     *,
-    method: str = "scapre",
+    method: str = DEFAULT,
     seed: int = 0,
     progress: bool = True,
     **settings: float | int | bool | str,
@@ -132,48 +139,78 @@ def solve(
     Raises:
         ValueError: see ``erase``; or the memory holds other positions of the prompts than the method reads.
     """
-    chosen, values, memory = find_method(method), complete(method, settings), memory.anchored()
-    statistics = memory.statistics
+    chosen, values = find_method(method), complete(method, settings)
     if memory.about["positions"] != chosen.positions:
         raise ValueError(
             f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"
         )
-    originals = read_projections(unet_of(pipe), chosen.kinds)
-    if not torch.isfinite(statistics.contexts.targets).all():
+    if not torch.isfinite(memory.statistics.contexts.targets).all():
         raise ValueError("the text encoder returns NaN or infinity; load an intact model")
-    edited: dict[str, Tensor] = {}
-    facts: dict[str, dict[str, float]] = {}
-    for name, solution in _solutions(method, statistics, originals, values, seed, progress):
-        original, weight = originals[name], originals[name].double()
-        facts[name] = diagnose(weight, solution, statistics)
-        edited[name] = torch.where(solution.weight == weight, original, solution.weight.to(original.dtype))
+    if chosen.stages:
+        return _solve_stages(pipe, memory, method, values, seed, progress)
+    memory = memory.anchored()
+    statistics, originals = memory.statistics, read_projections(unet_of(pipe), chosen.kinds)
+    with _solvable(method):
+        solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
+        solutions = dict(_solutions(method, solver, originals, progress))
+    facts = {name: diagnose(originals[name].double(), each, statistics) for name, each in solutions.items()}
+    edited = {name: _stored(originals[name], each) for name, each in solutions.items()}
     return Patch(originals, edited, _provenance(pipe, method, values, seed, memory.about), facts)
 
 
+def _solve_stages(
+    pipe: Any, memory: Memory, method: str, values: Mapping[str, Any], seed: int, progress: bool
+) -> Patch:
+    """Edit text encoders, then projections; residuals are relative to what the unedited model tells of the targets."""
+    originals = read_projections(unet_of(pipe))
+    with _solvable(method):
+        stages = prepare_stages(pipe, memory, values, progress=progress)
+        solutions = dict(_solutions(method, stages.solver, originals, progress))
+    before, facts = stages.memory.statistics, dict(stages.facts)
+    for name, each in solutions.items():
+        weight = originals[name].double()
+        facts[name] = diagnose(weight, each, before, now=stages.now.targets)
+    edited = stages.edited | {name: _stored(originals[name], each) for name, each in solutions.items()}
+    about = (
+        stages.memory.about | {"targets": memory.about["targets"]} | ({"words": stages.words} if stages.words else {})
+    )
+    about["anchors"] = about["anchors"][: len(about["targets"])]
+    originals = read_weights(pipe, stages.edited) | originals
+    return Patch(originals, edited, _provenance(pipe, method, values, seed, about), facts)
+
+
+def _stored(original: Tensor, solution: Solution) -> Tensor:
+    """The edited weight in the model's type; what did not move stays bit for bit."""
+    weight = solution.weight.to(original.dtype)
+    return torch.where(solution.weight == original.double(), original, weight)
+
+
+#: what to do where float64 or the model's type does not hold a solution
+REMEDY = "raise ridge or tau, or bring the scales nearer to their defaults"
+
+
+@contextmanager
+def _solvable(method: str) -> Iterator[None]:
+    """Turn a failed factorisation into a sentence."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"{method} cannot be solved at these settings ({error}); {REMEDY}") from error
+
+
 def _solutions(
-    method: str,
-    statistics: ConceptStatistics,
-    originals: Mapping[str, Tensor],
-    values: Mapping[str, Any],
-    seed: int,
-    progress: bool,
+    method: str, solver: Solver, originals: Mapping[str, Tensor], progress: bool
 ) -> Iterator[tuple[str, Solution]]:
     """Solve matrix by matrix.
 
     Raises:
-        ValueError: float64 or the model's type does not hold the solution at these settings.
+        ValueError: the model's type does not hold the solution at these settings.
     """
-    remedy = "raise ridge or tau, or bring the scales nearer to their defaults"
-    try:
-        solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
-        bar = f"{method}, {len(statistics.targets)} targets"
-        for name, original in tqdm(originals.items(), desc=bar, disable=not progress):
-            solution = solver(original.double())
-            if not torch.isfinite(solution.weight.to(original.dtype)).all():
-                raise ValueError(f"the edit of {name} is not finite at these settings; {remedy}")
-            yield name, solution
-    except torch.linalg.LinAlgError as error:
-        raise ValueError(f"{method} cannot be solved at these settings ({error}); {remedy}") from error
+    for name, original in tqdm(originals.items(), desc=method, disable=not progress):
+        solution = solver(original.double())
+        if not torch.isfinite(solution.weight.to(original.dtype)).all():
+            raise ValueError(f"the edit of {name} is not finite at these settings; {REMEDY}")
+        yield name, solution
 
 
 def _edit_whole(

@@ -40,7 +40,7 @@ class ScapreTechnique:
         patch: str | None = None,
         anchors: str | Sequence[str] | None = None,
         retained: Sequence[str] = (),
-        method: str = "scapre",
+        method: str = "staged",
         templates: str = "name",
         seed: int = 0,
         settings: Mapping[str, float | int | bool | str] | None = None,

@@ -19,14 +19,14 @@ _SAID: dict[str, Any] = {"templates": "sentences"}
 SUMMED = "− mean over targets"
 #: part switched off → (method, settings, whether concepts to keep are named, options of erase)
 ABLATIONS: dict[str, tuple[str, dict[str, Any], bool, dict[str, Any]]] = {
-    "scapre": ("scapre", {}, True, _SAID),
-    "− gate": ("scapre", {"use_mask": False}, True, _SAID),
-    "− Bures row step": ("scapre", {"bures_iters": 0}, True, _SAID),
-    "− matched anchors": ("scapre", {}, True, _SAID | {"anchors": " "}),
-    SUMMED: ("scapre", {}, True, _SAID),
-    "− retained term": ("scapre", {"retain_scale": 0.0}, True, _SAID),
-    "− retained concepts": ("scapre", {}, False, _SAID),
-    "− sentences": ("scapre", {}, True, {"templates": "name"}),
+    "confined": ("confined", {}, True, _SAID),
+    "− gate": ("confined", {"use_mask": False}, True, _SAID),
+    "− Bures row step": ("confined", {"bures_iters": 0}, True, _SAID),
+    "− matched anchors": ("confined", {}, True, _SAID | {"anchors": " "}),
+    SUMMED: ("confined", {}, True, _SAID),
+    "− retained term": ("confined", {"retain_scale": 0.0}, True, _SAID),
+    "− retained concepts": ("confined", {}, False, _SAID),
+    "− sentences": ("confined", {}, True, {"templates": "name"}),
     "scapre-paper": ("scapre-paper", {}, True, _SAID),
     "paper − R": ("scapre-paper", {"spectral_gate": False}, True, _SAID),
     "paper − geodesic": ("scapre-paper", {"geodesic_time": 0.0}, True, _SAID),

@@ -54,7 +54,7 @@ class Choices:
     targets: tuple[str, ...]
     kept: tuple[str, ...] = ()
     keep_all: bool = True
-    method: str = "scapre"
+    method: str = "confined"
     strength: float = 1.0
     settings: tuple[tuple[str, float], ...] = ()
     styles: tuple[str, ...] = ("fluent", "flat")
@@ -151,7 +151,7 @@ def gate_of(
     For the released formulations, whose gates are random, one draw of them.
     """
     sigma, targets = settings.get("noise_sigma", 0.0), statistics.targets
-    if method == "scapre":
+    if method == "confined":
         neutrals = matched_neutrals(targets, statistics.retained, statistics.null)
         mask = {name: settings[name] for name in ("noise_sigma", "p", "temperature", "threshold")}
         return confined_gate(weight, targets, neutrals, **mask)

@@ -33,6 +33,8 @@ class Method:
         matches: without anchors given, targets are replaced by their nearest retained concepts.
         positions: which positions of a prompt its contexts are: from the last content token on, or all.
         whole: it edits the pipeline as a whole (it prunes or trains).
+        stages: it edits the text encoders before the projections (``editing.stages``).
+        templates: sentences every name is put into unless others are asked for.
     """
 
     about: str
@@ -46,6 +48,8 @@ class Method:
     kinds: tuple[str, ...] = ("to_v", "to_k")
     positions: Literal["content", "whole"] = "content"
     whole: bool = False
+    stages: bool = False
+    templates: str = "name"
 
     @property
     def solver(self) -> Callable[..., Solver] | None:

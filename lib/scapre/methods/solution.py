@@ -44,18 +44,20 @@ class Wish:
 Editor = Callable[..., dict[str, Tensor]]
 
 
-def diagnose(original: Tensor, solution: Solution, statistics: ConceptStatistics) -> dict[str, float]:
+def diagnose(
+    original: Tensor, solution: Solution, statistics: ConceptStatistics, now: Tensor | None = None
+) -> dict[str, float]:
     """Describe an edit in relative numbers.
 
     drift = ‖W − W₀‖ / ‖W₀‖; residual = ‖W Cᵀ − W₀ C*ᵀ‖ / ‖W₀ Cᵀ − W₀ C*ᵀ‖ (1: nothing
     forgotten, 0: targets answer exactly as their anchors); retained drift =
-    ‖(W − W₀) Rᵀ‖ / ‖W₀ Rᵀ‖.
+    ‖(W − W₀) Rᵀ‖ / ‖W₀ Rᵀ‖. ``now (m, d)`` are the targets as an edited text encoder reads them, in W Cᵀ.
     """
-    change = solution.weight - original
+    change, told = solution.weight - original, statistics.targets if now is None else now
     goal = original @ (statistics.targets - statistics.anchors).T
     facts = {
         "drift": _ratio(change, original),
-        "residual": _ratio(goal + change @ statistics.targets.T, goal),
+        "residual": _ratio(solution.weight @ told.T - original @ statistics.anchors.T, goal),
     }
     if len(statistics.retained):
         facts["retained_drift"] = _ratio(change @ statistics.retained.T, original @ statistics.retained.T)

@@ -8,6 +8,7 @@ from typing import Any
 #: settings that must be positive, and why
 POSITIVE = {
     "ridge": "it keeps the solution unique",
+    "inner_ridge": "it keeps the solution unique",
     "first_ridge": "it keeps the solution unique",
     "gamma": "it keeps the derived embedding finite",
     "temperature": "it divides the standardised information",
@@ -23,7 +24,7 @@ POSITIVE = {
     "entropy_bins": "an entropy needs bins",
 }
 SIGNED = ("threshold",)  # all others are 0 or more
-SHARES = ("geodesic_time", "alpha_min", "energy", "share", "time_share", "agreement")
+SHARES = ("geodesic_time", "alpha_min", "energy", "share", "time_share", "agreement", "vocabulary", "same")
 LARGEST, SMALLEST, MOST = 1e12, 1e-12, 10_000  # beyond these a solve overflows, is singular, or does not end
 
 

@@ -84,18 +84,21 @@ def remember_prompts(pipe: Any) -> None:
 
 
 @torch.no_grad()
-def encode(pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool = False) -> Encoded:
+def encode(
+    pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool = False, remembered: bool = True
+) -> Encoded:
     """Encode every prompt once, as the pipeline itself would.
 
     Args:
         pipe: has ``text_encoder``, ``tokenizer`` and ``device`` (SDXL: a second pair as well).
         prompts: m sentences; longer ones than the model reads are cut, as in diffusers.
+        remembered: False encodes anew what ``remember_prompts`` keeps: the text encoder is another just now.
 
     Returns:
         float32 hidden states on the pipeline's device.
     """
     memory = _remembered.get(pipe.text_encoder)
-    if memory is None:
+    if memory is None or not remembered:
         return _encode(pipe, prompts, batch, progress)
     new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in memory]
     if new:
@@ -110,26 +113,27 @@ def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> En
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
-        tokens = _tokens(pipe, words, pipe.tokenizer)
+        tokens = tokens_of(pipe, words)
         last.append(tokens.attention_mask.sum(1) - 2)
         if getattr(pipe, "text_encoder_2", None) is None:
-            hidden.append(_run(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
+            hidden.append(run_encoder(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
             continue
         # SDXL reads the last but one layer of two encoders, side by side.
-        second = _tokens(pipe, words, pipe.tokenizer_2)
+        second = tokens_of(pipe, words, "tokenizer_2")
         both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
-        layers = [_run(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
+        layers = [run_encoder(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
         hidden.append(torch.cat(layers, dim=-1).float())
     return Encoded(torch.cat(hidden), torch.cat(last).to(pipe.device))
 
 
-def _tokens(pipe: Any, words: Sequence[str], tokenizer: Any) -> Any:
-    length = pipe.tokenizer.model_max_length
-    words = _spelt(pipe, words, tokenizer)
-    return tokenizer(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+def tokens_of(pipe: Any, words: Sequence[str], tokenizer: str = "tokenizer") -> Any:
+    """Ids and mask of sentences, cut and padded to the model's window, by one of the pipeline's tokenizers."""
+    length, read = pipe.tokenizer.model_max_length, getattr(pipe, tokenizer)
+    words = _spelt(pipe, words, read)
+    return read(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
 
 
-def _run(encoder: Any, tokens: Any, device: torch.device, **options: bool) -> Any:
+def run_encoder(encoder: Any, tokens: Any, device: torch.device, **options: bool) -> Any:
     """Call an encoder as diffusers does: padding is masked only where the configuration says so."""
     masked = getattr(encoder.config, "use_attention_mask", False)
     mask = tokens.attention_mask.to(device) if masked else None

@@ -1,0 +1,174 @@
+"""Erase in stages: the text encoder's first feed-forwards, then ``to_k`` and ``to_v`` for what they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from scapre.concepts.lists import sentences_of
+from scapre.editing.memory import SAME_COSINE, Memory
+from scapre.maths.linalg import nearest
+from scapre.methods.closed.staged import key_edit, last_stage
+from scapre.methods.solution import Solver
+from scapre.model.weights import read_weights, write_weights
+from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, read_tokens
+from scapre.text.gathering import gather
+from scapre.text.inner import key_moments, places_of, read_inner
+from scapre.text.statistics import ConceptStatistics
+from scapre.text.vocabulary import Vocabulary, read_vocabulary
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the stages before the UNet found.
+
+    Attributes:
+        edited: weights of the text encoders by name.
+        facts: diagnostics of each.
+        memory: the concepts with their anchors, and the vocabulary's other words for them as further targets.
+        solver: of the last stage, for every ``to_k`` and ``to_v``.
+        now: statistics as the edited encoder reads the targets.
+        words: target → its other words.
+    """
+
+    edited: dict[str, Tensor]
+    facts: dict[str, dict[str, float]]
+    memory: Memory
+    solver: Solver
+    now: ConceptStatistics
+    words: dict[str, list[str]]
+
+
+def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, progress: bool = False) -> Stages:
+    """Edit the text encoders and say how the projections follow; the pipeline is as before when this returns.
+
+    Args:
+        memory: of the base model.
+        values: settings of ``staged``.
+
+    Raises:
+        ValueError: a text encoder without feed-forwards to edit (``inner.places_of``).
+    """
+    places = places_of(pipe, values["blocks"])
+    vocabulary = read_vocabulary(pipe, places, progress=progress)
+    memory = _anchored(pipe, memory, vocabulary)
+    memory, words = _with_other_words(pipe, memory, vocabulary, values["same"])
+    about, s = memory.about, memory.statistics
+    vocabulary = vocabulary.without(pipe, about["targets"])
+    sentences = sentences_of(about["templates"])
+    kept = [sentence.format(name) for name in about["retained"] for sentence in sentences]
+    share = _share(len(kept), len(vocabulary.words), values["vocabulary"])
+    names = key_moments(pipe, places, kept, progress=progress)
+    stays = {place: torch.lerp(names[place], vocabulary.keys[place], share) for place in places}
+    told = _prompts(about["targets"], sentences)
+    instead = _prompts(list(dict.fromkeys(about["anchors"])), sentences)
+    settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"]}
+    outputs = {place: read_inner(pipe, place, instead) for place in places}
+    edited: dict[str, Tensor] = {}
+    facts: dict[str, dict[str, float]] = {}
+    with _restored(pipe, places):
+        for place in places:
+            found, wanted = read_inner(pipe, place, told), outputs[place]
+            owner = _owner(about["anchors"], len(sentences), found.last.device)
+            replaced = Encoded(wanted.outputs, wanted.last)
+            keys = pair_contexts(Encoded(found.keys, found.last), replaced, owner)
+            given = pair_contexts(Encoded(found.outputs, found.last), replaced, owner)
+            inside = keys.targets.any(-1, keepdim=True)
+            wishes = given.anchors[owner] * inside - given.targets
+            change, facts[place] = key_edit(keys.targets, wishes, stays[place], count=len(told), **settings)
+            old = read_weights(pipe, [place])[place]
+            edited[place] = (old.double() + change).to(old.dtype)
+            facts[place]["drift"] = float(change.norm() / old.double().norm())
+            write_weights(pipe, {place: edited[place]})
+        now = _read_again(pipe, s, told) if places else s
+    settings = {key: values[key] for key in ("ridge", "erase_scale", "retain_scale", "halfway")}
+    # contexts carry 1/√share on both sides, so their moments are sums over concepts
+    mean = s.kept_gram / max(1, len(s.retained))
+    moment = torch.lerp(mean, vocabulary.contexts, share)
+    sizes = {"count": len(s.targets), "targets": len(s.targets)}
+    solver = last_stage(now.contexts, s.contexts, moment, **settings, **sizes)
+    return Stages(edited, facts, memory, solver, now, words)
+
+
+def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:
+    # a blank stays blank, as in ``gathering.gather``
+    return [sentence.format(name) if name.strip() else name for name in names for sentence in sentences]
+
+
+def _owner(anchors: Sequence[str], share: int, device: torch.device) -> Tensor:
+    unique = list(dict.fromkeys(anchors))
+    owner = torch.tensor([unique.index(anchor) for anchor in anchors], device=device)
+    return (owner[:, None] * share + torch.arange(share, device=device)).flatten()
+
+
+def _share(kept: int, words: int, vocabulary: float) -> float:
+    """The vocabulary's share of what is to stay: all of it without names, none of it without words."""
+    if not words:
+        return 0.0
+    return vocabulary if kept else 1.0
+
+
+def _anchored(pipe: Any, memory: Memory, vocabulary: Vocabulary) -> Memory:
+    """Choose anchors that are open: nearest retained concepts, else nearest words of the vocabulary."""
+    about = memory.about
+    if about["anchors"] is not None or about["retained"] or not vocabulary.words:
+        return memory.anchored()
+    anchors = [vocabulary.words[i] for i in nearest(memory.statistics.targets, vocabulary.features).tolist()]
+    statistics = gather(pipe, about["targets"], anchors=anchors, templates=about["templates"])
+    return Memory(statistics, about | {"anchors": anchors})
+
+
+def _with_other_words(
+    pipe: Any, memory: Memory, vocabulary: Vocabulary, same: float
+) -> tuple[Memory, dict[str, list[str]]]:
+    """Take words of the vocabulary that mean a target, by their cosine, in as further targets of the same anchor.
+
+    A word that lies nearer to a kept concept than to any target stays, and so does a word of the same tokens as a
+    kept concept.
+    """
+    s, about = memory.statistics, memory.about
+    named = {ids[0] for ids in read_tokens(pipe, [*about["targets"], *about["retained"], *about["anchors"]]) if ids}
+    unit = normalize(vocabulary.features, dim=1)
+    close, owner = (unit @ normalize(s.targets, dim=1).T).max(1)
+    kept = (unit @ normalize(s.retained, dim=1).T).amax(1) if len(s.retained) else torch.full_like(close, -1.0)
+    # a word of a target's very feature is that target to the model already
+    found = torch.nonzero((close > same) & (close > kept) & (close < SAME_COSINE)).flatten().tolist()
+    ids = read_tokens(pipe, [vocabulary.words[i] for i in found])
+    taken = {vocabulary.words[i]: int(owner[i]) for i, read in zip(found, ids, strict=True) if read[0] not in named}
+    if not taken:
+        return memory, {}
+    anchors = [about["anchors"][target] for target in taken.values()]
+    further = gather(pipe, list(taken), anchors=anchors, templates=about["templates"])
+    told = {"targets": list(taken), "anchors": anchors, "retained": []}
+    words: dict[str, list[str]] = {}
+    for word, target in taken.items():
+        words.setdefault(about["targets"][target], []).append(word)
+    return memory.joined(Memory(further, about | told)), words
+
+
+def _read_again(pipe: Any, s: ConceptStatistics, told: Sequence[str]) -> ConceptStatistics:
+    """Statistics of the targets as the edited encoder reads them, paired with the same anchors as before."""
+    encoded = encode(pipe, told, remembered=False)
+    alone = pair_contexts(encoded, encoded, torch.arange(len(told), device=encoded.hidden.device)).targets
+    old, root = s.contexts.targets, s.share**-0.5
+    fresh = torch.zeros_like(old)
+    length = min(old.shape[1], alone.shape[1])
+    fresh[:, :length] = alone[:, :length] * root
+    contexts: Contexts = replace(s.contexts, targets=fresh * old.any(-1, keepdim=True))
+    return replace(s, targets=encoded.features.unflatten(0, (-1, s.share)).mean(1).double(), contexts=contexts)
+
+
+@contextmanager
+def _restored(pipe: Any, names: Sequence[str]) -> Iterator[None]:
+    """Write the named weights back at the end, also after an error."""
+    before = read_weights(pipe, names)
+    try:
+        yield
+    finally:
+        write_weights(pipe, before)

@@ -1,0 +1,127 @@
+"""Our formulation for many concepts: erased in stages, from the text encoder's first feed-forwards to the UNet.
+
+A linear map on d features can tell at most d directions apart, and ``to_k``/``to_v`` read features in which a
+sentence has already spread its concept over every later token. The second linear map of a feed-forward reads f = 2d
+(emoji-sd) to 4d (CLIP) activations that are not yet mixed, so the first blocks have room where the UNet has none.
+Each stage is one closed form that takes over what the stages before it left.
+
+From ScaPre: contexts from the last content token on (Eq. 4), one joint quadratic problem anchored at W₀, no pictures,
+no gradient. Not taken over, since the ablation finds no effect of them: spectral gates, decoupler, Bures alignment.
+Ours: the places, means instead of sums, nearest anchors, and the encoder's own vocabulary as what is to stay.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scapre.methods.solution import Solution, Solver, condition_number
+from scapre.text.embeddings import Contexts
+from scapre.text.statistics import ConceptStatistics
+
+
+def key_edit(
+    keys: Tensor, wishes: Tensor, kept: Tensor, *, ridge: float, retain_scale: float, count: int
+) -> tuple[Tensor, dict[str, float]]:
+    """Change a feed-forward so that targets' tokens leave its block as their anchors' do.
+
+        min_Δ (1/m) Σ_t ‖Δ k_t − v_t‖² + ρ tr(Δ K Δᵀ) + λ s̄ ‖Δ‖²,  s̄ = tr(S)/f,  S = (1/m) Σ_t k_t k_tᵀ
+        Δ = (1/m) Σ_t v_t k_tᵀ (S + ρK + λ s̄ I)⁻¹
+
+    Its value at the solution is at most that at Δ = 0, so no stage undoes another. At ρ = 0 and λ → 0 every wish of
+    linearly independent keys is met; more than f of them cannot be.
+
+    Args:
+        keys: k, ``(m, L, f)``, activations at the targets' positions, zero beyond a sentence's end.
+        wishes: v, ``(m, L, d)``, output of the block wanted minus output given, zero likewise.
+        kept: K, ``(f, f)``, mean second moment of the keys that are to stay.
+        ridge: λ > 0, relative to the mean diagonal of S.
+        retain_scale: ρ ≥ 0.
+        count: m, the sentences the means are over.
+
+    Returns:
+        Δ, ``(d, f)`` float64, and facts: ``residual`` ‖ΔK − V‖/‖V‖ over the targets' positions, ``condition``.
+    """
+    k, v = keys.flatten(0, 1).double(), wishes.flatten(0, 1).double()
+    gram, cross = k.T @ k / count, v.T @ k / count
+    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    tiny = torch.finfo(gram.dtype).tiny
+    system = gram + retain_scale * kept + ridge * gram.diagonal().mean().clamp(min=tiny) * eye
+    change = torch.cholesky_solve(cross.T, torch.linalg.cholesky(system)).T
+    left = (v - k @ change.T).norm() / v.norm().clamp(min=tiny)
+    return change, {"residual": float(left), "condition": condition_number(system)}
+
+
+def last_stage(
+    now: Contexts,
+    before: Contexts,
+    kept: Tensor,
+    *,
+    ridge: float,
+    erase_scale: float,
+    retain_scale: float,
+    halfway: float,
+    count: int,
+    targets: int,
+) -> Solver:
+    """Solve every ``to_k`` and ``to_v`` for what the edited text encoder still tells of the targets.
+
+        min_W λ‖W − W₀‖² + η [(1 − s) E‖W c'_t − W₀ ñ_t‖² + s E‖W c_t − W₀ ñ_t‖²] + ρ tr((W − W₀) K (W − W₀)ᵀ)
+        W = W₀ M,  M = (λI + η X + ρK)(λI + η S + ρK)⁻¹
+
+    c' are features of the edited encoder, c those of the original one: with the share s = h/(h + m) the UNet alone,
+    behind a foreign text encoder, still forgets a few concepts; for many it has no room, and s falls. One matrix M
+    serves every layer.
+
+    Args:
+        now: c' and ñ, ``(m', L, d)``.
+        before: c and ñ, likewise.
+        kept: K, ``(d, d)``, mean second moment of contexts that are to stay.
+        ridge, erase_scale, retain_scale: λ > 0, η, ρ.
+        halfway: h, the number of targets at which both encoders weigh the same; 0: the edited one alone.
+        count: the sentences the means are over.
+        targets: m.
+    """
+    share = halfway / (halfway + targets)
+    eye = torch.eye(len(kept), dtype=torch.float64, device=kept.device)
+    gram, cross = torch.zeros_like(eye), torch.zeros_like(eye)
+    for contexts, weight in ((now, 1 - share), (before, share)):
+        c = contexts.targets.flatten(0, 1).double()
+        instead = contexts.anchors[contexts.anchor_of].flatten(0, 1).double()
+        gram += weight / count * (c.T @ c)
+        cross += weight / count * (instead.T @ c)
+    base = ridge * eye + retain_scale * kept
+    system = base + erase_scale * gram
+    matrix = torch.cholesky_solve((base + erase_scale * cross).T, torch.linalg.cholesky(system)).T
+    facts = {"condition": condition_number(system)}
+    return lambda original: Solution(original @ matrix, dict(facts))
+
+
+def staged_solver(
+    statistics: ConceptStatistics,
+    *,
+    blocks: int,
+    inner_ridge: float,
+    inner_retain_scale: float,
+    ridge: float,
+    erase_scale: float,
+    retain_scale: float,
+    vocabulary: float,
+    same: float,
+    halfway: float,
+) -> Solver:
+    """The last stage alone, behind an unedited text encoder and without its vocabulary.
+
+    ``editing.stages`` puts the other stages before it.
+
+    Args:
+        blocks: how many feed-forwards of each text encoder are edited; 0: the UNet alone.
+        inner_ridge, inner_retain_scale: of ``key_edit``.
+        ridge, erase_scale, retain_scale, halfway: of ``last_stage``.
+        vocabulary: share of the text encoder's own words in what is to stay, the rest is for the named.
+        same: cosine from which a word of the vocabulary means its target and is erased with it; 1: none does.
+    """
+    kept = statistics.kept_gram / max(1, len(statistics.retained))
+    count = len(statistics.targets)
+    settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale, "halfway": halfway}
+    return last_stage(statistics.contexts, statistics.contexts, kept, count=count, targets=count, **settings)

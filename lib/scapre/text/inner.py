@@ -1,0 +1,145 @@
+"""What the feed-forwards of a text encoder read and answer: places with more room than the text features.
+
+The second linear map of block b answers a token with V k + bias, k its inner activation (f wide, two to four times
+d); the block's output is the residual stream plus that. Keys are causal: sentences of one beginning share its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scapre.model.weights import ENCODERS, part_of
+from scapre.text.embeddings import run_encoder, tokens_of
+
+SECOND = ".mlp.fc2"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Keys ``(m, T, f)`` and block outputs ``(m, T, d)`` of prompts at one place; ``last (m,)`` content tokens."""
+
+    keys: Tensor
+    outputs: Tensor
+    last: Tensor
+
+
+class _Reached(Exception):
+    """Stops an encoder behind the block that is read."""
+
+
+def places_of(pipe: Any, blocks: int) -> list[str]:
+    """Name the second linear maps of the first feed-forwards of every text encoder, block by block.
+
+    Args:
+        blocks: how many of each encoder; all where it has fewer.
+
+    Raises:
+        ValueError: an encoder has no such maps.
+    """
+    found: list[list[str]] = []
+    for part in ENCODERS if blocks else ():
+        if (encoder := getattr(pipe, part, None)) is not None:
+            names = [f"{part}.{name}.weight" for name, _ in encoder.named_modules() if name.endswith(SECOND)]
+            if not names:
+                raise ValueError(
+                    f"{type(encoder).__name__} has no feed-forwards like CLIP's to edit; set blocks=0, or take "
+                    "a method that edits the UNet alone (confined)"
+                )
+            found.append(names[:blocks])
+    return [name for block in zip_longest(*found) for name in block if name is not None]
+
+
+@torch.no_grad()
+def read_inner(pipe: Any, place: str, prompts: Sequence[str]) -> Inner:
+    """Run prompts through an encoder as it is now, up to the block of ``place``.
+
+    Args:
+        place: one of ``places_of``.
+        prompts: m sentences.
+    """
+    keys: list[Tensor] = []
+    outputs: list[Tensor] = []
+    lasts: list[Tensor] = []
+
+    def keep(key: Tensor, output: Tensor, last: Tensor) -> None:
+        keys.append(key)
+        outputs.append(output)
+        lasts.append(last)
+
+    _run_to(pipe, [place], prompts, lambda _, *found: keep(*found))
+    return Inner(torch.cat(keys), torch.cat(outputs), torch.cat(lasts))
+
+
+@torch.no_grad()
+def key_moments(
+    pipe: Any, places: Sequence[str], prompts: Sequence[str], *, progress: bool = False
+) -> dict[str, Tensor]:
+    """Mean over prompts of Σ_t k_t k_tᵀ over all positions, ``(f, f)`` float64 at every place; zero without prompts."""
+    moments: dict[str, Tensor] = {}
+
+    def add(place: str, key: Tensor, *_: Tensor) -> None:
+        rows = key.flatten(0, 1)
+        moments[place] = moments.get(place, 0) + (rows.T @ rows).double()
+
+    for part in dict.fromkeys(part_of(place)[0] for place in places):
+        _run_to(pipe, [p for p in places if part_of(p)[0] == part], prompts, add, progress)
+    widths = {place: _module(pipe, place).in_features for place in places}
+    return {
+        place: moments[place] / len(prompts)
+        if prompts
+        else torch.zeros(widths[place], widths[place], dtype=torch.float64, device=pipe.device)
+        for place in places
+    }
+
+
+def _module(pipe: Any, place: str) -> Any:
+    part, inner = part_of(place)
+    return getattr(pipe, part).get_submodule(inner.removesuffix(".weight"))
+
+
+def _run_to(
+    pipe: Any,
+    places: Sequence[str],
+    prompts: Sequence[str],
+    take: Callable[[str, Tensor, Tensor, Tensor], None],
+    progress: bool = False,
+) -> None:
+    """Hand keys, block outputs and last content tokens of every batch to ``take``, place by place of one encoder."""
+    part = part_of(places[0])[0]
+    encoder, last = getattr(pipe, part), torch.zeros(0)
+    found: dict[str, Tensor] = {}
+    hooks = []
+    for place in places:
+        name = part_of(place)[1].removesuffix(".weight")
+        final = place == places[-1]
+
+        def read(_: Any, arguments: Any, place: str = place) -> None:
+            found[place] = arguments[0].float()
+
+        def answer(_: Any, __: Any, output: Any, place: str = place, final: bool = final) -> None:
+            take(place, found[place], (output[0] if isinstance(output, tuple) else output).float(), last)
+            if final:
+                raise _Reached
+
+        hooks.append(encoder.get_submodule(name).register_forward_pre_hook(read))
+        hooks.append(encoder.get_submodule(name.removesuffix(SECOND)).register_forward_hook(answer))
+    try:
+        starts = range(0, len(prompts), BATCH)
+        for start in tqdm(starts, desc="reading keys", disable=not progress or len(starts) < 8):
+            tokens = tokens_of(pipe, prompts[start : start + BATCH], part.replace("text_encoder", "tokenizer"))
+            last = (tokens.attention_mask.sum(1) - 2).to(pipe.device)
+            try:
+                run_encoder(encoder, tokens, pipe.device)
+            except _Reached:
+                continue
+    finally:
+        for hook in hooks:
+            hook.remove()

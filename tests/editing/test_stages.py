@@ -1,0 +1,120 @@
+"""Erasing in stages: text encoder first, UNet for what is left; the pipeline itself is never changed."""
+
+from __future__ import annotations
+
+import pytest
+import scapre
+import torch
+from scapre.editing import stages
+from scapre.editing.stages import prepare_stages
+from scapre.methods.registry import complete
+from scapre.model.fingerprint import fingerprint
+from scapre.text.inner import places_of, read_inner
+from toys import tiny_pipe, tiny_xl_pipe
+
+TARGETS, KEPT = ["cat", "lemon"], ["dog", "sun", "boat"]
+EASY = {"inner_ridge": 1e-6, "inner_retain_scale": 0.0, "vocabulary": 0.0}
+
+
+def state(pipe) -> str:
+    return fingerprint(pipe.text_encoder.state_dict() | {f"u.{n}": w for n, w in pipe.unet.state_dict().items()})
+
+
+def erase(pipe, targets=TARGETS, **settings):
+    return scapre.erase(pipe, targets, retained=KEPT, progress=False, **settings)
+
+
+def test_both_parts_are_edited_and_the_pipeline_stays_as_it_was() -> None:
+    pipe = tiny_pipe()
+    before = state(pipe)
+    patch = erase(pipe)
+    assert state(pipe) == before
+    parts = {name.split(".")[0] for name in patch.changed}
+    assert "text_encoder" in parts
+    assert len(parts) > 1
+    with patch.applied(pipe):
+        assert state(pipe) != before
+    assert state(pipe) == before
+
+
+def test_a_target_leaves_the_first_block_as_its_anchor_does() -> None:
+    pipe = tiny_pipe()
+    (place,) = places_of(pipe, 1)
+    anchor = read_inner(pipe, place, ["dog"])
+    patch = (
+        erase(pipe, ["cat"], anchors="dog", templates="name", blocks=1, **EASY)
+        if False
+        else scapre.erase(
+            pipe, ["cat"], anchors="dog", retained=["sun"], templates="name", blocks=1, progress=False, **EASY
+        )
+    )
+    with patch.applied(pipe):
+        now = read_inner(pipe, place, ["cat"])
+    assert torch.allclose(now.outputs[:, 1:], anchor.outputs[:, 1:], atol=1e-3)
+    assert patch.diagnostics[place]["residual"] < 1e-3
+
+
+def test_without_blocks_the_unet_alone_is_edited() -> None:
+    pipe = tiny_pipe()
+    assert not any(name.startswith("text_encoder") for name in erase(pipe, blocks=0).edited)
+
+
+def test_every_stage_lowers_what_the_model_tells_of_the_targets() -> None:
+    pipe = tiny_pipe()
+    patches = [erase(pipe, blocks=blocks, halfway=0.0, **EASY) for blocks in (0, 1, 2)]
+    left = [[row["residual"] for name, row in p.diagnostics.items() if "attn2" in name] for p in patches]
+    assert sum(left[0]) > sum(left[1]) > sum(left[2])
+
+
+def test_the_order_of_targets_does_not_matter() -> None:
+    pipe = tiny_pipe()
+    one, two = erase(pipe, TARGETS), erase(pipe, TARGETS[::-1])
+    assert all(torch.allclose(w, two.edited[n], atol=1e-4) for n, w in one.edited.items())
+
+
+def test_an_error_on_the_way_leaves_the_encoder_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tiny_pipe()
+    before = state(pipe)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("in between")
+
+    monkeypatch.setattr(stages, "_read_again", fail)
+    with pytest.raises(RuntimeError, match="in between"):
+        erase(pipe)
+    assert state(pipe) == before
+
+
+def test_without_anything_named_the_vocabulary_gives_anchors_and_is_kept() -> None:
+    pipe = tiny_pipe()
+    patch = scapre.erase(pipe, TARGETS, progress=False)
+    assert set(patch.provenance["anchors"]).isdisjoint(TARGETS)
+    assert all(anchor.strip() for anchor in patch.provenance["anchors"])
+
+
+def test_a_word_that_means_a_target_goes_with_it_unless_it_is_kept() -> None:
+    pipe = tiny_pipe()
+    with torch.no_grad():
+        ids = pipe.tokenizer(["cat", "rose"], add_special_tokens=False).input_ids
+        table = pipe.text_encoder.get_input_embeddings().weight
+        table[ids[1][0]] = table[ids[0][0]] + 0.1 * table[ids[1][0]]
+    patch = scapre.erase(pipe, ["cat"], retained=["dog"], progress=False)
+    assert "rose" in patch.provenance["words"]["cat"]
+    assert patch.provenance["targets"] == ["cat"]
+    patch = scapre.erase(pipe, ["cat"], retained=["dog", "rose"], anchors="dog", progress=False)
+    assert "rose" not in patch.provenance.get("words", {}).get("cat", [])
+
+
+def test_two_encoders_are_edited_in_sdxl() -> None:
+    pipe = tiny_xl_pipe()
+    patch = erase(pipe, blocks=1)
+    assert {n.split(".")[0] for n in patch.edited if n.startswith("text")} == {"text_encoder", "text_encoder_2"}
+
+
+def test_a_memory_of_sittings_gives_the_edit_of_all_at_once() -> None:
+    pipe = tiny_pipe()
+    first = scapre.remember(pipe, ["cat"], retained=KEPT, progress=False)
+    second = scapre.remember(pipe, ["lemon"], retained=KEPT, progress=False)
+    joined, at_once = scapre.solve(pipe, first.joined(second), progress=False), erase(pipe)
+    assert all(torch.allclose(w, joined.edited[n], atol=1e-4) for n, w in at_once.edited.items())
+    assert prepare_stages(pipe, first, complete("staged", {})).memory.about["targets"][0] == "cat"

@@ -1,0 +1,99 @@
+"""The two closed forms of the staged eraser, against the objectives they state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scapre.methods.closed.staged import key_edit, last_stage
+from scapre.methods.registry import FORMER, SOLVERS, find_method
+from scapre.text.embeddings import Contexts
+from toys import statistics, weight
+
+F, D = 10, 6
+
+
+def wishes(m: int, length: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    keys, wanted = (torch.randn(m, length, n, generator=g, dtype=torch.float64) for n in (F, D))
+    root = torch.randn(F, F, generator=g, dtype=torch.float64)
+    return keys, wanted, root @ root.T
+
+
+def objective(change, keys, wanted, kept, ridge, scale):
+    count = len(keys)
+    size = keys.square().sum() / count / F
+    fit = (keys @ change.T - wanted).square().sum() / count
+    return fit + scale * (change @ kept @ change.T).trace() + ridge * size * change.square().sum()
+
+
+def test_a_feed_forward_is_edited_at_the_minimum_of_its_objective() -> None:
+    keys, wanted, kept = wishes(5)
+    change, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=2.0, count=5)
+    change.requires_grad_(True)
+    value = objective(change, keys, wanted, kept, 0.1, 2.0)
+    (slope,) = torch.autograd.grad(value, change)
+    assert slope.abs().max() < 1e-9
+    assert value < objective(torch.zeros_like(change), keys, wanted, kept, 0.1, 2.0)
+
+
+@pytest.mark.parametrize(("m", "left"), [(F, 0.0), (2 * F, 0.3)])
+def test_as_many_wishes_are_met_as_activations_are_wide(m: int, left: float) -> None:
+    keys, wanted, kept = wishes(m, length=1)
+    _, facts = key_edit(keys, wanted, 0 * kept, ridge=1e-12, retain_scale=0.0, count=m)
+    assert facts["residual"] == pytest.approx(0, abs=1e-4) if left == 0 else facts["residual"] > left
+
+
+def test_what_is_kept_without_limit_does_not_move() -> None:
+    keys, wanted, kept = wishes(5)
+    change, facts = key_edit(keys, wanted, kept + torch.eye(F), ridge=0.1, retain_scale=1e9, count=5)
+    assert change.norm() < 1e-6
+    assert facts["residual"] == pytest.approx(1)
+
+
+def test_the_order_of_targets_does_not_matter() -> None:
+    keys, wanted, kept = wishes(5)
+    first, second = (
+        key_edit(keys[o], wanted[o], kept, ridge=0.1, retain_scale=2.0, count=5)[0]
+        for o in (torch.arange(5), torch.tensor([3, 1, 4, 0, 2]))
+    )
+    assert torch.allclose(first, second, atol=1e-12)
+
+
+@pytest.mark.parametrize("halfway", [0.0, 4.0])
+def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> None:
+    s = statistics()
+    now = Contexts(
+        0.5 * s.contexts.targets.roll(1, 0),
+        *(getattr(s.contexts, n) for n in ("anchors", "anchor_of")),
+        s.contexts.last,
+        s.contexts.anchor_last,
+    )
+    kept, w0 = s.kept_gram / 3, weight()
+    share = halfway / (halfway + 5)
+    solver = last_stage(
+        now, s.contexts, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway, count=5, targets=5
+    )
+    w = solver(w0).weight.requires_grad_(True)
+    fit = torch.zeros((), dtype=torch.float64)
+    for contexts, part in ((now, 1 - share), (s.contexts, share)):
+        instead = contexts.anchors[contexts.anchor_of].double()
+        fit = fit + part / 5 * (contexts.targets.double() @ w.T - instead @ w0.T).square().sum()
+    value = 0.7 * (w - w0).square().sum() + 3.0 * fit + 2.0 * ((w - w0) @ kept @ (w - w0).T).trace()
+    (slope,) = torch.autograd.grad(value, w)
+    assert slope.abs().max() < 1e-8
+
+
+def test_the_edited_encoder_alone_counts_where_halfway_is_zero() -> None:
+    s = statistics()
+    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0, "count": 5, "targets": 5}
+    other = statistics(seed=9).contexts
+    one, two = (last_stage(s.contexts, old, s.kept_gram, **settings)(weight()).weight for old in (s.contexts, other))
+    assert torch.equal(one, two)
+
+
+def test_the_former_name_is_answered_with_the_new_ones() -> None:
+    for name, sentence in FORMER.items():
+        assert name not in SOLVERS
+        with pytest.raises(ValueError, match=r"confined.*staged.*scapre-paper"):
+            find_method(name)
+        assert sentence
