@@ -33,7 +33,7 @@ PARTIES = {
     "maths": "torch",
     "concepts": "numpy pandas PIL resvg_py",
     "model": "diffusers torch tqdm transformers",
-    "text": "torch tqdm",
+    "text": "safetensors torch tqdm",
     "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat pandas papermill pygments seaborn torch tqdm yaml",
     "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",

@@ -5,8 +5,8 @@ from .concepts.lists import read_concepts as read_concepts
 from .concepts.names import ConceptError as ConceptError
 from .editing.erase import erase as erase
 from .editing.erase import remember as remember
-from .editing.erase import solve as solve
 from .editing.memory import Memory as Memory
+from .editing.solve import solve as solve
 from .methods.registry import methods as methods
 from .model.backbones import load_pipeline as load_pipeline
 from .patch.patch import Patch as Patch

@@ -15,7 +15,7 @@ def test_every_method_is_timed(method: str) -> None:
 def test_unknown_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="known: sd1"):
         benchmark("sd9")
-    with pytest.raises(ValueError, match="known: scapre"):
+    with pytest.raises(ValueError, match="known: staged"):
         benchmark("tiny", "magic")
 
 

@@ -118,3 +118,19 @@ def test_a_memory_of_sittings_gives_the_edit_of_all_at_once() -> None:
     joined, at_once = scapre.solve(pipe, first.joined(second), progress=False), erase(pipe)
     assert all(torch.allclose(w, joined.edited[n], atol=1e-4) for n, w in at_once.edited.items())
     assert prepare_stages(pipe, first, complete("staged", {})).memory.about["targets"][0] == "cat"
+
+
+@pytest.mark.parametrize("knob", ["inner_ridge", "inner_retain_scale", "vocabulary", "same", "halfway", "blocks"])
+def test_every_knob_of_the_stages_turns_something(knob: str) -> None:
+    pipe, low = tiny_pipe(), {"inner_ridge": 1e-3, "same": 0.0, "blocks": 1}
+    high = {
+        "inner_ridge": 10.0,
+        "inner_retain_scale": 100.0,
+        "vocabulary": 1.0,
+        "same": 1.0,
+        "halfway": 9.0,
+        "blocks": 2,
+    }
+    one, two = erase(pipe, **{knob: low.get(knob, 0.0)}), erase(pipe, **{knob: high[knob]})
+    names = set(one.edited) | set(two.edited)
+    assert any(n not in one.edited or not torch.allclose(one.edited[n], two.edited[n], atol=1e-4) for n in names)

@@ -62,3 +62,13 @@ def test_nan_in_a_text_encoder_is_refused() -> None:
         pipe.text_encoder.get_parameter(name.removeprefix(ENCODER))[0, 0] = float("nan")
     with pytest.raises(ValueError, match="NaN or infinity"):
         read_weights(pipe, [name])
+
+
+def test_a_patch_fits_text_encoders_of_older_and_newer_transformers() -> None:
+    pipe = tiny_pipe()
+    name, _ = names_of(pipe)
+    inner = name.removeprefix(ENCODER)
+    other = ENCODER + (inner.removeprefix("text_model.") if inner.startswith("text_model.") else "text_model." + inner)
+    assert torch.equal(read_weights(pipe, [other])[other], read_weights(pipe, [name])[name])
+    write_weights(pipe, {other: read_weights(pipe, [name])[name] * 0})
+    assert not read_weights(pipe, [name])[name].any()

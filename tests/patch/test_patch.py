@@ -98,7 +98,7 @@ def test_saved_patches_are_the_same(pipe: SimpleNamespace, tmp_path: Path) -> No
 
 def test_plain_diffusers_reads_the_patch_and_its_undo(pipe: SimpleNamespace, tmp_path: Path) -> None:
     pipe.unet.save_pretrained(tmp_path / "unet")
-    patch = scapre.erase(pipe, ["cat"], progress=False)
+    patch = scapre.erase(pipe, ["cat"], method="confined", progress=False)
     file = patch.save(tmp_path / "cat.safetensors")
     with safe_open(file, "pt") as stored:
         about = stored.metadata()
@@ -224,7 +224,7 @@ def test_half_precision_models_get_half_precision_patches() -> None:
 
 
 def test_order_and_batching_of_targets_do_not_matter(pipe: SimpleNamespace) -> None:
-    for method in ("scapre", "scapre-paper", "uce"):
+    for method in ("staged", "confined", "scapre-paper", "uce"):
         one = scapre.erase(pipe, ["cat", "dog", "sun"], method=method, progress=False)
         other = scapre.erase(pipe, ["sun", "cat", "dog"], method=method, progress=False)
         for name in one.edited:

@@ -39,7 +39,9 @@ def erase(
         str | None, typer.Option(help="as --targets-file; names that are targets are left out")
     ] = None,
     method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "staged",
-    templates: Annotated[str, typer.Option(help="sentences of every name: name, sentences or styled")] = "name",
+    templates: Annotated[
+        str | None, typer.Option(help="sentences of every name: name, sentences or styled; else the method's own")
+    ] = None,
     setting: Annotated[list[str] | None, typer.Option("--setting", "-s", help="key=value of the method")] = None,
     seed: Annotated[int, typer.Option(help="of the released formulations' random draws")] = 0,
     keep_memory: Annotated[Path | None, typer.Option(help="write what was gathered, for --earlier later")] = None,
@@ -73,9 +75,10 @@ def erase(
         find_memory(earlier)
     meant(model, device)
     from scapre.editing.erase import erase as make_patch
-    from scapre.editing.erase import remember, solve
+    from scapre.editing.erase import remember
     from scapre.editing.guard import warnings
     from scapre.editing.memory import Memory
+    from scapre.editing.solve import solve
 
     pipe = load(model, device, dtype, variant)
     start = time.perf_counter()
@@ -204,13 +207,14 @@ def inspect(
         typer.echo(f"warning: {line}", err=True)
 
 
-def _check(wanted: list[str], kept: list[str], anchors: list[str] | str | None, templates: str) -> None:
+def _check(wanted: list[str], kept: list[str], anchors: list[str] | str | None, templates: str | None) -> None:
     """Refuse names and sentences that cannot be meant, whatever the model."""
     from scapre.concepts.lists import sentences_of
     from scapre.concepts.names import check_concepts, spread
 
     check_concepts(wanted, kept)
-    sentences_of(templates)
+    if templates is not None:
+        sentences_of(templates)
     spread(anchors or " ", wanted)
 
 

@@ -41,7 +41,7 @@ class ScapreTechnique:
         anchors: str | Sequence[str] | None = None,
         retained: Sequence[str] = (),
         method: str = "staged",
-        templates: str = "name",
+        templates: str | None = None,
         seed: int = 0,
         settings: Mapping[str, float | int | bool | str] | None = None,
         device: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from scapre.model.projections import plain, projection_names, unet_of
 
 #: what stands before the names of a text encoder's weights, and of no weight of a UNet
 ENCODERS = ("text_encoder", "text_encoder_2")
+WRAPPER = "text_model."
 
 
 def part_of(name: str) -> tuple[str, str]:
@@ -24,6 +25,12 @@ def part_of(name: str) -> tuple[str, str]:
     """
     part, _, inner = name.partition(".")
     return (part, inner) if part in ENCODERS else ("unet", name)
+
+
+def _known(names: Container[str], inner: str) -> str:
+    """The name by which a text encoder knows a weight: transformers 5 leaves CLIP's ``text_model.`` out."""
+    other = inner.removeprefix(WRAPPER) if inner.startswith(WRAPPER) else WRAPPER + inner
+    return other if inner not in names and other in names else inner
 
 
 def read_weights(pipe: Any, names: Iterable[str]) -> dict[str, Tensor]:
@@ -42,6 +49,7 @@ def read_weights(pipe: Any, names: Iterable[str]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name in names:
         part, inner = part_of(name)
+        inner = _known(held.get(part, {}), inner)
         # a projection without its weight is packed, not another architecture
         if inner in held.get(part, {}) or name in projections:
             found[name] = plain(name, held[part].get(inner))
@@ -54,4 +62,5 @@ def write_weights(pipe: Any, weights: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
         part, inner = part_of(name)
         module = unet_of(pipe) if part == "unet" else getattr(pipe, part)
-        module.get_parameter(inner).copy_(weight)
+        held = dict(module.named_parameters())
+        held[_known(held, inner)].copy_(weight)

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from scapre.files import claim_folder, new_folder, write_tensors, write_text
 from scapre.maths.bures import row_step_share
+from scapre.model.weights import WRAPPER, part_of
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
 from scapre.patch.patch import Patch
@@ -55,7 +56,8 @@ def make_adapters(
     adapters = {}
     for name, new in tqdm(patch.changed.items(), desc=f"factoring, {form}", disable=not progress):
         old = patch.originals()[name]
-        if form == "dora":
+        # loaders read magnitudes in the UNet alone
+        if form == "dora" and part_of(name)[0] == "unet":
             adapters[name] = dora(old, new, _share(patch, name, old, new), rank=rank, tolerance=tolerance)
         else:
             adapters[name] = lora(old, new, rank=rank, tolerance=tolerance)
@@ -151,14 +153,18 @@ def save_pipeline(pipe: Any, folder: str | Path) -> Path:
 
 
 def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:
-    """Name the factors as ``load_lora_weights`` expects them."""
-    state = {}
+    """Name the factors as ``load_lora_weights`` expects them, which knows two spellings: UNet and text encoders."""
+    state: dict[str, Tensor] = {}
     for name, each in adapters.items():
-        module = f"unet.{name.removesuffix('.weight')}"
-        state[f"{module}.lora_A.weight"] = each.down.cpu().contiguous()
-        state[f"{module}.lora_B.weight"] = each.up.cpu().contiguous()
+        part, inner = part_of(name.removesuffix(".weight"))
+        if part == "unet":
+            names = [f"unet.{inner}.lora_A.weight", f"unet.{inner}.lora_B.weight"]
+        else:
+            stem = f"{part}.{WRAPPER}{inner.removeprefix(WRAPPER)}.lora_linear_layer"
+            names = [f"{stem}.down.weight", f"{stem}.up.weight"]
+        state |= dict(zip(names, (each.down.cpu().contiguous(), each.up.cpu().contiguous()), strict=True))
         if each.magnitude is not None:
-            state[f"{module}.lora_magnitude_vector"] = each.magnitude.cpu().contiguous()
+            state[f"unet.{inner}.lora_magnitude_vector"] = each.magnitude.cpu().contiguous()
     return state
 
 

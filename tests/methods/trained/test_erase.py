@@ -36,7 +36,7 @@ def test_a_patch_goes_in_and_comes_out(method: str, tmp_path: Path) -> None:
 
 def test_anchors_are_the_nearest_kept_concepts_where_a_method_asks_for_them() -> None:
     pipe, options = tiny_pipeline(), {"retained": ["sun", "tree"], "progress": False, "steps": 0}
-    closed = scapre.erase(pipe, ["cat"], retained=["sun", "tree"], progress=False)
+    closed = scapre.erase(pipe, ["cat"], retained=["sun", "tree"], templates="name", progress=False)
     towards = scapre.erase(pipe, ["cat"], method="concept-ablation", **options, pictures=1, drawing_steps=1)
     assert towards.provenance["anchors"] == closed.provenance["anchors"]
     assert scapre.erase(pipe, ["cat"], method="esd", **options).provenance["anchors"] == [" "]

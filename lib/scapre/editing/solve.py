@@ -1,0 +1,132 @@
+"""From what is known of the concepts to a patch: one closed form a weight, in stages where the method has them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scapre.editing.memory import Memory
+from scapre.editing.stages import prepare_stages
+from scapre.methods.registry import build_solver, complete, find_method
+from scapre.methods.solution import Solution, Solver, diagnose
+from scapre.model.projections import read_projections, unet_of
+from scapre.model.weights import read_weights
+from scapre.patch.patch import Patch
+
+#: the method of a call that names none
+DEFAULT = "staged"
+
+
+def solve(
+    pipe: Any,
+    memory: Memory,
+    *,
+    method: str = DEFAULT,
+    seed: int = 0,
+    progress: bool = True,
+    **settings: float | int | bool | str,
+) -> Patch:
+    """Compute the edit for concepts gathered before; the pipeline must be the base model.
+
+    Args:
+        pipe, method, seed, progress, **settings: see ``erase``.
+        memory: from ``remember``, a file, or joined of both.
+
+    Raises:
+        ValueError: see ``erase``; or the memory holds other positions of the prompts than the method reads.
+    """
+    chosen, values = find_method(method), complete(method, settings)
+    if memory.about["positions"] != chosen.positions:
+        raise ValueError(
+            f"{method} reads {chosen.positions} positions, the memory holds {memory.about['positions']}; erase anew"
+        )
+    if not torch.isfinite(memory.statistics.contexts.targets).all():
+        raise ValueError("the text encoder returns NaN or infinity; load an intact model")
+    if chosen.stages:
+        return _solve_stages(pipe, memory, method, values, seed, progress)
+    memory = memory.anchored()
+    statistics, originals = memory.statistics, read_projections(unet_of(pipe), chosen.kinds)
+    with _solvable(method):
+        solver = build_solver(method, statistics, [w.double() for w in originals.values()], values, seed)
+        solutions = dict(_solutions(method, solver, originals, progress))
+    facts = {name: diagnose(originals[name].double(), each, statistics) for name, each in solutions.items()}
+    edited = {name: _stored(originals[name], each) for name, each in solutions.items()}
+    return Patch(originals, edited, provenance_of(pipe, method, values, seed, memory.about), facts)
+
+
+def _solve_stages(
+    pipe: Any, memory: Memory, method: str, values: Mapping[str, Any], seed: int, progress: bool
+) -> Patch:
+    """Edit text encoders, then projections; residuals are relative to what the unedited model tells of the targets."""
+    originals = read_projections(unet_of(pipe))
+    with _solvable(method):
+        stages = prepare_stages(pipe, memory, values, progress=progress)
+        solutions = dict(_solutions(method, stages.solver, originals, progress))
+    before, facts = stages.memory.statistics, dict(stages.facts)
+    for name, each in solutions.items():
+        weight = originals[name].double()
+        facts[name] = diagnose(weight, each, before, now=stages.now.targets)
+    edited = stages.edited | {name: _stored(originals[name], each) for name, each in solutions.items()}
+    about = (
+        stages.memory.about | {"targets": memory.about["targets"]} | ({"words": stages.words} if stages.words else {})
+    )
+    about["anchors"] = about["anchors"][: len(about["targets"])]
+    originals = read_weights(pipe, stages.edited) | originals
+    return Patch(originals, edited, provenance_of(pipe, method, values, seed, about), facts)
+
+
+def _stored(original: Tensor, solution: Solution) -> Tensor:
+    """The edited weight in the model's type; what did not move stays bit for bit."""
+    weight = solution.weight.to(original.dtype)
+    return torch.where(solution.weight == original.double(), original, weight)
+
+
+#: what to do where float64 or the model's type does not hold a solution
+REMEDY = "raise ridge or tau, or bring the scales nearer to their defaults"
+
+
+@contextmanager
+def _solvable(method: str) -> Iterator[None]:
+    """Turn a failed factorisation into a sentence."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"{method} cannot be solved at these settings ({error}); {REMEDY}") from error
+
+
+def _solutions(
+    method: str, solver: Solver, originals: Mapping[str, Tensor], progress: bool
+) -> Iterator[tuple[str, Solution]]:
+    """Solve matrix by matrix.
+
+    Raises:
+        ValueError: the model's type does not hold the solution at these settings.
+    """
+    for name, original in tqdm(originals.items(), desc=method, disable=not progress):
+        solution = solver(original.double())
+        if not torch.isfinite(solution.weight.to(original.dtype)).all():
+            raise ValueError(f"the edit of {name} is not finite at these settings; {REMEDY}")
+        yield name, solution
+
+
+def provenance_of(
+    pipe: Any, method: str, values: Mapping[str, Any], seed: int, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How a patch was made, as plain JSON."""
+    return {
+        "method": method,
+        "settings": dict(values),
+        "seed": seed,
+        **{key: value for key, value in about.items() if key != "positions"},
+        "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
+        "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")}
+        | {"python": platform.python_version()},
+    }
