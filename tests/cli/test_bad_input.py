@@ -37,11 +37,11 @@ def test_contradictory_lists(targets: list[str], retained: list[str], words: str
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"method": "magic"}, "unknown method 'magic'; known: scapre"),
-        ({"lamb": 0.5}, "no setting lamb; it knows ridge"),
+        ({"method": "magic"}, "unknown method 'magic'; known: staged"),
+        ({"lamb": 0.5}, "no setting lamb; it knows blocks"),
         ({"templates": "poems"}, "unknown templates"),
         ({"ridge": 0.0}, "ridge must be positive"),
-        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"method": "confined", "temperature": 0.0}, "temperature must be positive"),
         ({"anchors": ["a", "b", "c"]}, "3 anchors for 2 targets"),
     ],
 )

@@ -73,7 +73,7 @@ def _solve_stages(
     before, facts = stages.memory.statistics, dict(stages.facts)
     for name, each in solutions.items():
         weight = originals[name].double()
-        facts[name] = diagnose(weight, each, before, now=stages.now.targets)
+        facts[name] = diagnose(weight, each, before, stages.now)
     edited = stages.edited | {name: _stored(originals[name], each) for name, each in solutions.items()}
     about = (
         stages.memory.about | {"targets": memory.about["targets"]} | ({"words": stages.words} if stages.words else {})

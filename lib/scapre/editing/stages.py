@@ -15,13 +15,15 @@ from scapre.concepts.lists import sentences_of
 from scapre.editing.memory import SAME_COSINE, Memory
 from scapre.maths.linalg import nearest
 from scapre.methods.closed.staged import key_edit, last_stage
-from scapre.methods.solution import Solver
+from scapre.methods.solution import Read, Solver
 from scapre.model.weights import read_weights, write_weights
 from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, read_tokens
 from scapre.text.gathering import gather
 from scapre.text.inner import key_moments, places_of, read_inner
 from scapre.text.statistics import ConceptStatistics
 from scapre.text.vocabulary import Vocabulary, read_vocabulary
+
+WATCHED = 50  # kept concepts read again behind the edited encoder, to say how far they moved
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Stages:
         facts: diagnostics of each.
         memory: the concepts with their anchors, and the vocabulary's other words for them as further targets.
         solver: of the last stage, for every ``to_k`` and ``to_v``.
-        now: statistics as the edited encoder reads the targets.
+        now: what the edited encoder makes of targets and kept concepts.
         words: target → its other words.
     """
 
@@ -41,7 +43,7 @@ class Stages:
     facts: dict[str, dict[str, float]]
     memory: Memory
     solver: Solver
-    now: ConceptStatistics
+    now: Read
     words: dict[str, list[str]]
 
 
@@ -87,13 +89,15 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
             facts[place]["drift"] = float(change.norm() / old.double().norm())
             write_weights(pipe, {place: edited[place]})
         now = _read_again(pipe, s, told) if places else s
+        stay = s.retained[:WATCHED]
+        after = _features(pipe, kept[: WATCHED * len(sentences)], s.share) if len(stay) else stay
     settings = {key: values[key] for key in ("ridge", "erase_scale", "retain_scale", "halfway")}
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
     sizes = {"count": len(s.targets), "targets": len(s.targets)}
     solver = last_stage(now.contexts, s.contexts, moment, **settings, **sizes)
-    return Stages(edited, facts, memory, solver, now, words)
+    return Stages(edited, facts, memory, solver, Read(now.targets, stay, after), words)
 
 
 def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:
@@ -162,6 +166,11 @@ def _read_again(pipe: Any, s: ConceptStatistics, told: Sequence[str]) -> Concept
     fresh[:, :length] = alone[:, :length] * root
     contexts: Contexts = replace(s.contexts, targets=fresh * old.any(-1, keepdim=True))
     return replace(s, targets=encoded.features.unflatten(0, (-1, s.share)).mean(1).double(), contexts=contexts)
+
+
+def _features(pipe: Any, prompts: Sequence[str], share: int) -> Tensor:
+    """Features of names as the encoder reads them now, mean over their sentences, ``(r, d)`` float64."""
+    return encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
 
 
 @contextmanager

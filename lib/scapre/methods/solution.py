@@ -23,6 +23,15 @@ class Solution:
 
 
 @dataclass(frozen=True)
+class Read:
+    """Features behind an edited text encoder: of targets, ``(m, d)``; of some kept concepts, ``(r, d)``, before and now."""
+
+    targets: Tensor
+    kept: Tensor
+    kept_now: Tensor
+
+
+@dataclass(frozen=True)
 class Wish:
     """What is asked of a method that edits a pipeline as a whole.
 
@@ -45,22 +54,25 @@ Editor = Callable[..., dict[str, Tensor]]
 
 
 def diagnose(
-    original: Tensor, solution: Solution, statistics: ConceptStatistics, now: Tensor | None = None
+    original: Tensor, solution: Solution, statistics: ConceptStatistics, now: Read | None = None
 ) -> dict[str, float]:
     """Describe an edit in relative numbers.
 
     drift = ‖W − W₀‖ / ‖W₀‖; residual = ‖W Cᵀ − W₀ C*ᵀ‖ / ‖W₀ Cᵀ − W₀ C*ᵀ‖ (1: nothing
     forgotten, 0: targets answer exactly as their anchors); retained drift =
-    ‖(W − W₀) Rᵀ‖ / ‖W₀ Rᵀ‖. ``now (m, d)`` are the targets as an edited text encoder reads them, in W Cᵀ.
+    ‖W Rᵀ − W₀ Rᵀ‖ / ‖W₀ Rᵀ‖. Behind an edited text encoder W reads what is in ``now``.
     """
-    change, told = solution.weight - original, statistics.targets if now is None else now
+    edited, told = solution.weight, statistics.targets
+    kept = kept_now = statistics.retained
+    if now is not None:
+        told, kept, kept_now = now.targets, now.kept, now.kept_now
     goal = original @ (statistics.targets - statistics.anchors).T
     facts = {
-        "drift": _ratio(change, original),
-        "residual": _ratio(solution.weight @ told.T - original @ statistics.anchors.T, goal),
+        "drift": _ratio(edited - original, original),
+        "residual": _ratio(edited @ told.T - original @ statistics.anchors.T, goal),
     }
-    if len(statistics.retained):
-        facts["retained_drift"] = _ratio(change @ statistics.retained.T, original @ statistics.retained.T)
+    if len(kept):
+        facts["retained_drift"] = _ratio(edited @ kept_now.T - original @ kept.T, original @ kept.T)
     return facts | solution.facts
 
 
