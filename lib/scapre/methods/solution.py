@@ -24,7 +24,7 @@ class Solution:
 
 @dataclass(frozen=True)
 class Read:
-    """Features behind an edited text encoder: of targets, ``(m, d)``; of some kept concepts, ``(r, d)``, before and now."""
+    """Features behind an edited encoder: targets ``(m, d)``, some kept concepts ``(r, d)`` before and now."""
 
     targets: Tensor
     kept: Tensor
