@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import torch
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 QUIET = (
     "--no-sandbox",
@@ -20,6 +24,24 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+# the same examples in every run; a failure found once is found again
+hypothesis.settings.register_profile("repeated", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repeated")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Hand tests out by what must stay in one process."""
+    return Together(config, log)
+
+
+class Together(LoadScopeScheduling):
+    """A notebook's cells, and what is read of it after them, stay together; any other test goes to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        book = re.search(r"(\w+)\.ipynb::|test_written\.py::.*\[(\w+)]", nodeid)
+        return f"notebook {book[1] or book[2]}" if book else nodeid
 
 
 @pytest.fixture(scope="session", autouse=True)

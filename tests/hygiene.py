@@ -48,6 +48,8 @@ def complaints(path: Path) -> list[str]:
     ]
     if loud:
         found.append(f"{len(loud)} cells with output are neither contract nor tagged nbval-ignore-output")
+    if not any(_hands_on(c.source) for c in code):
+        found.append("does not hand seed and out_dir to its Workbook")
     if (
         any(k in cell.metadata for cell in book.cells for k in ("papermill", "execution"))
         or "papermill" in book.metadata
@@ -67,3 +69,10 @@ def complaints(path: Path) -> list[str]:
     if not any("What we learned" in c.source for c in prose):
         found.append("does not say what we learned")
     return found
+
+
+def _hands_on(source: str) -> bool:
+    """Whether a cell makes the workbook with the seed and the place it was given."""
+    calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and ast.unparse(n.func) == "Workbook"]
+    given = [{k.arg: ast.unparse(k.value) for k in call.keywords} for call in calls]
+    return any(g.get("seed") == "seed" and g.get("out_dir") == "out_dir" for g in given)

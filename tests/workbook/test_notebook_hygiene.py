@@ -43,5 +43,6 @@ def test_a_broken_notebook_is_noticed(tmp_path: Path) -> None:
         "fenced",
         "does not open",
         "learned",
+        "seed and out_dir",
     ):
         assert part in found, part
