@@ -1,22 +1,33 @@
 # make figures: run every notebook headlessly and write figures/
+# make unit:    the loop one works in: everything fast, without notebooks
 # make test:    everything that must hold
 # An active conda environment is used; otherwise .venv, made when absent.
 SHELL := /bin/bash
 ENV := $(if $(CONDA_PREFIX),$(CONDA_PREFIX),.venv)
 BIN := $(ENV)/bin
 READY := $(ENV)/.scapre-ready
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+SEED := 1
 
-.PHONY: figures test unit notebooks lint full card bench site
+.PHONY: figures test all-tests unit shuffle notebooks lint full card bench site
 
 figures: $(READY)
 	$(BIN)/scapre run --jobs 2
 
-test: $(READY) lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests lib/scapre
-	SCAPRE_OUT=$$(mktemp -d) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q --nbval --nbval-cell-timeout=600 notebooks
+test: $(READY)
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint all-tests
+
+# Notebooks come first, since they take longest; tests/conftest.py keeps the cells of each in one process.
+all-tests: $(READY)
+	out=$$(mktemp -d) && SCAPRE_OUT=$$out $(PYTEST) --nbval --nbval-cell-timeout=600 --durations=10 notebooks tests lib/scapre \
+	&& rm -r $$out
 
 unit: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests lib/scapre
+	$(PYTEST) -m "not slow" tests lib/scapre
+
+# The same in a random order, which SEED repeats.
+shuffle: $(READY)
+	$(PYTEST) -m "not slow" --random-order --random-order-bucket=global --random-order-seed=$(SEED) tests lib/scapre
 
 lint: $(READY)
 	$(BIN)/ruff check .
