@@ -19,7 +19,7 @@ test: $(READY)
 
 # Notebooks come first, since they take longest; tests/conftest.py keeps the cells of each in one process.
 all-tests: $(READY)
-	out=$$(mktemp -d) && SCAPRE_OUT=$$out $(PYTEST) --nbval --nbval-cell-timeout=600 --durations=10 notebooks tests lib/scapre \
+	out=$$(mktemp -d) && SCAPRE_OUT=$$out SCAPRE_CACHE=$$out/cache $(PYTEST) --nbval --nbval-cell-timeout=600 --durations=10 notebooks tests lib/scapre \
 	&& rm -r $$out
 
 unit: $(READY)
