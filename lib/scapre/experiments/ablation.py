@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from scapre.concepts.emoji import STYLES
-from scapre.experiments.cases import HELD, vocabulary
+from scapre.experiments.cases import HELD, scaling_cases, vocabulary
 from scapre.experiments.sweep import Case
 from scapre.methods.registry import METHODS
 from scapre.pictures.evaluation import plan_sides
@@ -51,3 +52,32 @@ def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> 
             labels = {"variant": name, "n": n, "order": order}
             cases.append(Case(method, mixed[:n], pictures, kept, settings, options, labels))
     return cases
+
+
+#: part of ``staged`` switched off → (settings, whether concepts to keep are named, options of erase)
+STAGES: dict[str, tuple[dict[str, Any], bool, dict[str, Any]]] = {
+    "staged": ({}, True, {}),
+    "− text encoder": ({"blocks": 0}, True, {}),
+    "one block of it": ({"blocks": 1}, True, {}),
+    "− UNet": ({"erase_scale": 0.0}, True, {}),
+    "− vocabulary": ({"vocabulary": 0.0}, True, {}),
+    "− other words": ({"same": 1.0}, True, {}),
+    "− unedited features": ({"halfway": 0.0}, True, {}),
+    "− named concepts": ({}, False, {}),
+    "− nearest anchors": ({}, True, {"anchors": " "}),
+}
+
+
+def stage_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
+    """Switch the parts of ``staged`` off, one at a time, on the pictures of the scaling curves."""
+    return [
+        replace(
+            case,
+            settings=settings,
+            retained=case.retained if keep else (),
+            options=options,
+            labels={"variant": name} | {key: case.labels[key] for key in ("n", "order")},
+        )
+        for case in scaling_cases(["staged"], counts, orders, limit)
+        for name, (settings, keep, options) in STAGES.items()
+    ]

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, bootstrap, t
 from torch import Tensor, nn
 
 Column = Mapping[str, float] | Sequence[float] | NDArray[np.floating]
@@ -181,3 +181,46 @@ def largest_within(table: pd.DataFrame, passes: pd.Series, within: Sequence[str]
     going = rows["passes"].groupby([rows[c] for c in within]).cummin()
     rows["largest"] = rows["n"].where(going, 0)
     return rows.groupby(list(within), sort=False)["largest"].max().reset_index()
+
+
+def bootstrap_mean(values: Sequence[float] | pd.Series, seed: int = 0) -> tuple[float, float, float]:
+    """Mean and 95 % percentile bootstrap interval over independent runs, 9,999 draws; one value has no interval."""
+    data = np.asarray(values, dtype=float)
+    mean = float(data.mean())
+    if len(data) < 2 or data.std() == 0:
+        same = mean if len(data) > 1 else float("nan")
+        return mean, same, same
+    found = bootstrap((data,), np.mean, method="percentile", rng=np.random.default_rng(seed)).confidence_interval
+    return mean, float(found.low), float(found.high)
+
+
+def bootstrap_ratio(
+    ours: Sequence[float] | pd.Series, theirs: Sequence[float] | pd.Series, seed: int = 0
+) -> tuple[float, float, float]:
+    """Ratio of two means over the same runs and its 95 % bootstrap interval; runs are drawn in pairs.
+
+    >>> bootstrap_ratio([20.0, 40.0], [10.0, 20.0])
+    (2.0, 2.0, 2.0)
+    """
+    pairs = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
+    drawn = np.random.default_rng(seed).integers(len(pairs[0]), size=(9999, len(pairs[0])))
+    above, below = (values[drawn].mean(axis=1) for values in pairs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = np.nanpercentile(above / below, [2.5, 97.5])
+        return float(pairs[0].mean() / pairs[1].mean()), float(low), float(high)
+
+
+def reach(table: pd.DataFrame, base: pd.DataFrame, *, most: float, least: float) -> pd.DataFrame:
+    """Largest number of concepts within a quality, for every method, point and order.
+
+    Acceptable: at most ``most`` % of the targets recognised, and of what the unedited model draws right at least
+    ``least`` % still right among the named *and* among the bystanders, for a count and every smaller one.
+
+    Args:
+        table: columns ``method, point, n, order, unlearn, preserve, bystander``.
+        base: ``preserve, bystander`` of the unedited model, indexed by ``order``.
+    """
+    rows = table.reset_index(drop=True)
+    whole = base.reindex(rows["order"]).reset_index(drop=True)
+    kept = (rows[["preserve", "bystander"]] / whole * 100 >= least).all(axis=1)
+    return largest_within(rows, kept & (rows["unlearn"] <= most), ["method", "point", "order"])
