@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scapre.concepts.lists import read_concepts
 from scapre.experiments import cases as experiments
-from scapre.experiments.ablation import ABLATIONS, SUMMED, ablation_cases
+from scapre.experiments.ablation import ABLATIONS, STAGES, SUMMED, ablation_cases, stage_cases
 from scapre.experiments.cases import (
     BLANK,
     MANY,
@@ -113,7 +113,7 @@ def test_synonyms_are_asked_for_and_never_erased() -> None:
     assert "ale" in " ".join(spoken["prompt"]) or "pint" in " ".join(spoken["prompt"])
     other = case.pictures[case.pictures["side"] == "unlearn_indirect"]["prompt"]
     assert other.str.startswith("an artwork").all()
-    (blank,) = restricted_cases(["scapre"], [0], 60, blank=True)
+    (blank,) = restricted_cases(["confined"], [0], 60, blank=True)
     assert (blank.options, blank.labels["point"]) == ({"anchors": " "}, BLANK)
 
 
@@ -123,7 +123,7 @@ def test_ablations_differ_from_the_whole_in_one_thing() -> None:
     assert len({c.key for c in cases.values()}) == len(cases)
     for name, (method, settings, *_) in ABLATIONS.items():
         assert set(settings) <= set(METHODS[method].defaults), name
-    weight = METHODS["scapre"].defaults["erase_scale"]  # of ten targets together; summed, half of twenty's
+    weight = METHODS["confined"].defaults["erase_scale"]  # of ten targets together; summed, half of twenty's
     assert cases[SUMMED].settings == {"erase_scale": weight / 2}
 
 
@@ -174,3 +174,12 @@ def test_every_solver_is_given_as_many_tries_of_two_knobs_or_more() -> None:
         for knob, values in method.grids.items():
             assert list(values) == sorted(set(values)), name
             assert all(complete(name, {knob: value})[knob] == value for value in values), name
+
+
+def test_parts_of_the_staged_eraser_share_the_pictures_of_the_scaling_curves() -> None:
+    whole = scaling_cases(["staged"], [10], [0], 12)[0]
+    cases = {c.labels["variant"]: c for c in stage_cases([10], [0], 12)}
+    assert set(cases) == set(STAGES)
+    assert cases["staged"].key == whole.key
+    assert len({c.key for c in cases.values()}) == len(STAGES)
+    assert all(c.pictures.equals(whole.pictures) for c in cases.values())

@@ -72,3 +72,15 @@ def test_a_patch_fits_text_encoders_of_older_and_newer_transformers() -> None:
     assert torch.equal(read_weights(pipe, [other])[other], read_weights(pipe, [name])[name])
     write_weights(pipe, {other: read_weights(pipe, [name])[name] * 0})
     assert not read_weights(pipe, [name])[name].any()
+
+
+def test_a_part_of_a_patch_is_what_a_foreign_encoder_leaves() -> None:
+    pipe = tiny_pipe()
+    names = names_of(pipe)
+    patch, before = moved(pipe, names), read_weights(pipe, names)
+    with patch.part("unet").applied(pipe):
+        now = read_weights(pipe, names)
+        assert torch.equal(now[names[0]], before[names[0]])
+        assert torch.equal(now[names[1]], before[names[1]] + 0.25)
+    with pytest.raises(ValueError, match="edits text_encoder, unet, not 'vae'"):
+        patch.part("vae")

@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 import torch
 from scapre.pictures.metrics import (
+    bootstrap_mean,
+    bootstrap_ratio,
     frechet_distance,
     frontier,
     interval,
     largest_within,
     overall,
     proportion,
+    reach,
     summarise,
     unlearning_quality,
     with_quality,
@@ -126,3 +129,37 @@ def test_the_frontier_is_what_nothing_beats() -> None:
     for _, row in table.drop(best.index).iterrows():
         rivals = best[(best["method"] == row["method"]) & (best["n"] == row["n"])]
         assert ((rivals["unlearn"] <= row["unlearn"]) & (rivals["preserve"] >= row["preserve"])).any()
+
+
+def test_bootstraps_are_the_same_every_time_and_hold_the_mean() -> None:
+    values = [10.0, 20.0, 20.0, 50.0, 75.0]
+    mean, low, high = bootstrap_mean(values, seed=3)
+    assert (mean, low, high) == bootstrap_mean(values, seed=3)
+    assert low < mean == 35 < high
+    assert bootstrap_mean([4.0, 4.0]) == (4, 4, 4)
+    assert np.isnan(bootstrap_mean([4.0])[1])
+
+
+def test_a_ratio_is_taken_over_pairs_of_orders() -> None:
+    theirs = np.array([5.0, 10.0, 50.0, 200.0])
+    paired = bootstrap_ratio(3 * theirs, theirs)
+    assert paired == (3, 3, 3), "in every order three times as many: no doubt is left"
+    _, low, high = bootstrap_ratio(3 * theirs[::-1], theirs)
+    assert low < 2 < 4 < high
+
+
+def test_reach_asks_both_sides_of_what_stays() -> None:
+    table = pd.DataFrame(
+        {
+            "method": "a",
+            "point": "published",
+            "n": [10, 50, 100, 10, 50, 100],
+            "order": [0, 0, 0, 1, 1, 1],
+            "unlearn": [0, 10, 10, 0, 20, 0],
+            "preserve": [90, 90, 90, 90, 90, 90],
+            "bystander": [90, 80, 60, 90, 90, 90],
+        }
+    )
+    base = pd.DataFrame({"order": [0, 1], "preserve": 100.0, "bystander": 95.0}).set_index("order")
+    assert reach(table, base, most=15, least=80)["largest"].tolist() == [50, 10]
+    assert reach(table, base, most=20, least=60)["largest"].tolist() == [100, 100]

@@ -186,6 +186,7 @@ def inspect(
         "model": about["model"],
         "method": f"{about['method']} ({', '.join(f'{k} {v}' for k, v in about['settings'].items())})",
         f"targets ({len(about['targets'])})": ", ".join(about["targets"]),
+        "other words": ", ".join(word for words in about.get("words", {}).values() for word in words) or "–",
         "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
         f"retained ({len(about['retained'])})": ", ".join(about["retained"]) or "–",
         "sentences": about["templates"],

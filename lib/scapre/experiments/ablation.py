@@ -65,6 +65,8 @@ STAGES: dict[str, tuple[dict[str, Any], bool, dict[str, Any]]] = {
     "− unedited features": ({"halfway": 0.0}, True, {}),
     "− named concepts": ({}, False, {}),
     "− nearest anchors": ({}, True, {"anchors": " "}),
+    "foreign text encoder": ({}, True, {"part": "unet"}),
+    "foreign UNet": ({}, True, {"part": "text_encoder"}),
 }
 
 

@@ -61,7 +61,8 @@ class Case:
         retained: concepts named to keep.
         pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
         settings: what differs from the method's defaults.
-        options: further arguments of ``scapre.erase`` (anchors, templates, seed).
+        options: further arguments of ``scapre.erase`` (anchors, templates, seed); ``part`` edits one part of the
+            pipeline alone (``Patch.part``).
         labels: columns that say which case this is; they do not enter the key.
     """
 
@@ -122,7 +123,9 @@ def _edit(case: Case, pipe: Any) -> Patch | None:
     if case.method == UNEDITED:
         return None
     chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
-    return erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
+    part = chosen.pop("part", None)
+    patch = erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
+    return patch if part is None else patch.part(part)
 
 
 def _measure(job: tuple[Case, Path]) -> dict[str, float]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from scapre.model.fingerprint import fingerprint
+from scapre.model.weights import part_of
 from scapre.patch.patch import Patch
 
 #: how each form is loaded; FOLDER is the exported folder
 LOADING = {
-    "patch": "pipe.unet.load_state_dict(safetensors.torch.load_file('FOLDER/patch.safetensors'), strict=False)",
     "lora": "pipe.load_lora_weights('FOLDER')  # needs peft",
     "dora": "pipe.load_lora_weights('FOLDER')  # needs peft",
     "pipeline": "pipe = diffusers.DiffusionPipeline.from_pretrained('FOLDER')",
@@ -25,6 +26,10 @@ BYPASSES = (
     "Fine-tuning, also for another purpose, can bring erased concepts back.",
     "Synonyms, other languages and descriptions reach a concept by words that were not among the targets.",
     "An edit hides a concept from the text path; it does not remove what the convolutions and self-attention learned.",
+)
+FOREIGN = (
+    "A part of this edit lies in the text encoder: whoever loads another text encoder is left with the UNet's part, "
+    "which forgets a few concepts and not many."
 )
 UNDOABLE = (
     "The base model together with this file tells which weights changed and undoes the edit exactly; where that "
@@ -53,7 +58,7 @@ def card_text(
 
     Args:
         patch: the edit.
-        form: a key of ``LOADING``.
+        form: ``patch`` or a key of ``LOADING``.
         base_model: hub id or name of the base; None: the name the patch remembers.
         licence: of the base model, which governs the edited one too; None: unknown.
         metrics: columns ``metric, value`` (``scapre score``).
@@ -65,13 +70,17 @@ def card_text(
     drift = pd.DataFrame(patch.diagnostics).T
     shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
     bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
-    if any(w.shape[1] == SDXL_WIDTH for w in patch.changed.values()):
+    projections = (w for name, w in patch.changed.items() if name.endswith(("to_k.weight", "to_v.weight")))
+    if any(w.shape[1] == SDXL_WIDTH for w in projections):
         bypasses.append(POOLED)
+    counts = pd.Series([part_of(name)[0] for name in patch.changed], dtype=str).value_counts()
+    if set(counts.index) - {"unet"}:
+        bypasses.append(FOREIGN)
     parts = [
         f"---\n{data.to_yaml()}\n---",
         f"# {base} without {count} concept{'s' if count > 1 else ''}",
-        "Cross-attention `to_k` and `to_v` matrices edited in closed form by scapre; nothing else changed.",
-        f"    {LOADING[form]}",
+        f"Edited by scapre: {', '.join(f'{n} weights of {part}' for part, n in counts.items())}; nothing else changed.",
+        _loading(form, list(counts.index)),
         "## What and how",
         _facts(patch).to_frame("value").to_markdown(),
         "## How far the weights moved",
@@ -88,6 +97,16 @@ def card_text(
     governed = f"`{licence}`" if licence else "unknown here: look it up before you share this"
     parts += ["## Licence", f"The base model's licence governs the edited weights: {governed}."]
     return "\n\n".join(parts) + "\n"
+
+
+def _loading(form: str, parts: Sequence[str]) -> str:
+    """How the exported folder is loaded; a plain patch is read by each part it edits."""
+    lines = [LOADING.get(form, "state = safetensors.torch.load_file('FOLDER/patch.safetensors')")]
+    if form == "patch":
+        for part in parts:
+            own = "state" if part == "unet" else f"{{k.removeprefix('{part}.'): w for k, w in state.items()}}"
+            lines.append(f"pipe.{part}.load_state_dict({own}, strict=False)")
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _metadata(base: str, form: str, licence: str | None, metrics: pd.DataFrame | None) -> ModelCardData:
@@ -111,8 +130,10 @@ def _metadata(base: str, form: str, licence: str | None, metrics: pd.DataFrame |
 def _facts(patch: Patch) -> pd.Series:
     """What was erased, how, and with what."""
     about = patch.provenance
+    further = [word for words in about.get("words", {}).values() for word in words]
     facts = {
         "targets": ", ".join(about["targets"]),
+        "other words for them": ", ".join(further) or "none",
         "anchors": ", ".join(repr(a) for a in dict.fromkeys(about["anchors"])),
         "kept in the objective or the diagnostics": ", ".join(about["retained"]) or "none named",
         "sentences": about["templates"],

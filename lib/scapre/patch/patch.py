@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scapre.files import write_tensors
 from scapre.model.fingerprint import fingerprint
-from scapre.model.weights import read_weights, write_weights
+from scapre.model.weights import part_of, read_weights, write_weights
 from scapre.patch.places import PatchError, find_patch, undo_path
 
 FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
@@ -84,6 +84,23 @@ class Patch:
         """
         found = self._expect(pipe, "apply")
         self.original.update({name: found[name] for name in self.edited if name not in self.original})
+
+    def part(self, name: str) -> Patch:
+        """Return the edit of one part of the pipeline, as what is left where another part is foreign.
+
+        Args:
+            name: ``unet``, ``text_encoder`` or ``text_encoder_2``.
+
+        Raises:
+            ValueError: this patch edits no such part.
+        """
+        if name not in (parts := {part_of(weight)[0] for weight in self.edited}):
+            raise ValueError(f"this patch edits {', '.join(sorted(parts))}, not {name!r}")
+        kept = [
+            {weight: held for weight, held in table.items() if part_of(weight)[0] == name}
+            for table in (self.original, self.edited, self.diagnostics, self.base)
+        ]
+        return Patch(kept[0], kept[1], self.provenance | {"part": name}, kept[2], kept[3])  # type: ignore[arg-type]
 
     def scaled(self, strength: float) -> Patch:
         """Return the edit at a part of its strength: W₀ + s (W − W₀).
