@@ -67,26 +67,29 @@ class Memory:
         first, second = self.statistics, later.statistics
         if first.blank.shape != second.blank.shape or not torch.allclose(first.blank, second.blank, atol=1e-3):
             raise ValueError("the memory was gathered with another text encoder; load the model it was made for")
-        again = _same(second.targets, first.targets).any(1)
+        again = same_prompts(second.targets, first.targets).any(1)
         if again.any():
             named = ", ".join(name for name, twice in zip(later.about["targets"], again, strict=True) if twice)
             raise ConceptError(f"{named}: erased before; leave it out")
-        old = ~_same(first.retained, second.targets).any(1)
-        new = ~(_same(second.retained, first.targets).any(1) | _same(second.retained, first.retained[old]).any(1))
+        old = ~same_prompts(first.retained, second.targets).any(1)
+        new = ~(
+            same_prompts(second.retained, first.targets).any(1)
+            | same_prompts(second.retained, first.retained[old]).any(1)
+        )
         anchors = len(first.contexts.anchors)
         owners = torch.cat([first.contexts.anchor_of, second.contexts.anchor_of + anchors])
         statistics = ConceptStatistics(
             targets=torch.cat([first.targets, second.targets]),
             anchors=torch.cat([first.anchors, second.anchors]),
             contexts=Contexts(
-                _stack(first.contexts.targets, second.contexts.targets),
-                _stack(first.contexts.anchors, second.contexts.anchors),
+                stacked(first.contexts.targets, second.contexts.targets),
+                stacked(first.contexts.anchors, second.contexts.anchors),
                 owners,
                 torch.cat([first.contexts.last, second.contexts.last]),
                 torch.cat([first.contexts.anchor_last, second.contexts.anchor_last]),
             ),
             retained=torch.cat([first.retained[old], second.retained[new]]),
-            kept=_stack(_rows(first.kept, old), _rows(second.kept, new)),
+            kept=stacked(_rows(first.kept, old), _rows(second.kept, new)),
             kept_last=torch.cat([_rows(first.kept_last, old), _rows(second.kept_last, new)]),
             blank=second.blank,
         )
@@ -130,7 +133,7 @@ class Memory:
         return cls(ConceptStatistics(contexts=contexts, **tensors), json.loads(about["about"]))
 
 
-def _same(first: Tensor, second: Tensor) -> Tensor:
+def same_prompts(first: Tensor, second: Tensor) -> Tensor:
     """Which features are those of one prompt: ``(a, d)`` and ``(b, d)`` → bool ``(a, b)``."""
     return normalize(first, dim=1) @ normalize(second, dim=1).T > SAME_COSINE
 
@@ -141,7 +144,7 @@ def _rows(contexts: Tensor, stays: Tensor) -> Tensor:
     return contexts[stays.repeat_interleave(share)]
 
 
-def _stack(first: Tensor, second: Tensor) -> Tensor:
+def stacked(first: Tensor, second: Tensor) -> Tensor:
     """Put ``(a, L, d)`` above ``(b, M, d)``, the shorter filled up with zeros, which no moment sees."""
     length = max(first.shape[1], second.shape[1])
     return torch.cat([pad(each, (0, 0, 0, length - each.shape[1])) for each in (first, second)])

@@ -29,6 +29,21 @@ def orthonormal_basis(rows: Tensor) -> Tensor:
     return right[values > tolerance].T.contiguous()
 
 
+def leading_directions(rows: Tensor, energy: float) -> Tensor:
+    """U₁: the fewest leading right singular vectors of the rows that hold a share of Σσ², ``(d, k)``.
+
+    Args:
+        rows: ``(r, d)``; r = 0 gives k = 0.
+        energy: share in (0, 1]; 1 spans all rows (numerical rank).
+    """
+    if len(rows) == 0:
+        return rows.new_zeros(rows.shape[1], 0)
+    _, values, right = torch.linalg.svd(rows, full_matrices=False)
+    before = 1 - values.square().flip(0).cumsum(0).flip(0) / values.square().sum()  # held by those in front
+    solid = values > max(rows.shape) * torch.finfo(values.dtype).eps * values[0]
+    return right[solid & (before < energy)].T
+
+
 def lower_median(values: Tensor, dim: int = -1) -> Tensor:
     """Return the lower of the two middle values along ``dim``: entry (N − 1) // 2 in order.
 

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import double_projections_of_one, token_moment_by_prompt
-from scapre.methods.closed.dp import dp_solver, leading_directions
+from scapre.maths.linalg import leading_directions
+from scapre.methods.closed.dp import dp_solver
 from scapre.methods.closed.oce import nearest_rotation, oce_solver, token_moment
 from scapre.text.statistics import ConceptStatistics
 from toys import statistics, weight

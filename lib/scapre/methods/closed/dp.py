@@ -9,24 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scapre.maths.linalg import orthonormal_basis
+from scapre.maths.linalg import leading_directions, orthonormal_basis
 from scapre.methods.solution import Solution, Solver
 from scapre.text.statistics import ConceptStatistics
-
-
-def leading_directions(rows: Tensor, energy: float) -> Tensor:
-    """U₁: the fewest leading right singular vectors of the rows that hold a share of Σσ², ``(d, k)``.
-
-    Args:
-        rows: ``(r, d)``; r = 0 gives k = 0.
-        energy: share in (0, 1]; 1 spans all rows (numerical rank).
-    """
-    if len(rows) == 0:
-        return rows.new_zeros(rows.shape[1], 0)
-    _, values, right = torch.linalg.svd(rows, full_matrices=False)
-    before = 1 - values.square().flip(0).cumsum(0).flip(0) / values.square().sum()  # held by those in front
-    solid = values > max(rows.shape) * torch.finfo(values.dtype).eps * values[0]
-    return right[solid & (before < energy)].T
 
 
 def dp_solver(statistics: ConceptStatistics, *, energy: float, damping: float, project: bool) -> Solver:
