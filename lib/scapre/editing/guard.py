@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from scapre.model.weights import part_of
 from scapre.patch.patch import Patch
 
 # Chosen on emoji-sd over every method at 5, 20 and 60 targets: edits below both limits
@@ -18,7 +17,7 @@ RETAINED_LIMIT = 0.5
 
 def warnings(patch: Patch) -> list[str]:
     """List what should be looked at before the edit is used; empty when nothing passes a limit."""
-    table = pd.DataFrame([row for row in patch.table() if part_of(row["projection"])[0] == "unet"])
+    table = pd.DataFrame(patch.table("unet"))
     found = []
     if table.get("drift", pd.Series([0.0])).mean() > DRIFT_LIMIT:
         found.append(

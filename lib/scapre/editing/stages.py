@@ -95,8 +95,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
-    sizes = {"count": len(s.targets), "targets": len(s.targets)}
-    solver = last_stage(now.contexts, s.contexts, moment, **settings, **sizes)
+    solver = last_stage(now, s, moment, **settings)
     return Stages(edited, facts, memory, solver, Read(now.targets, stay, after), words)
 
 

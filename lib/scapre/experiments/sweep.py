@@ -111,7 +111,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     patch = _edit(case, pipe)
     if patch:
         found["seconds"] = perf_counter() - start
-        facts = pd.DataFrame(patch.table()).drop(columns="projection").mean()
+        facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
         found |= {str(name): float(value) for name, value in facts.items()}
     if len(case.pictures):
         found |= trial(pipe, judges, patch, case.pictures)

@@ -165,9 +165,10 @@ class Patch:
                 raise PatchError(f"cannot {verb} this patch: {reason} (at {name})")
         return found
 
-    def table(self) -> list[dict[str, Any]]:
-        """Return the diagnostics as tidy rows."""
-        return [{"projection": name, **facts} for name, facts in self.diagnostics.items()]
+    def table(self, part: str | None = None) -> list[dict[str, Any]]:
+        """Return the diagnostics as tidy rows; of one part of the pipeline where one is named."""
+        rows = [{"projection": name, **facts} for name, facts in self.diagnostics.items()]
+        return rows if part is None else [row for row in rows if part_of(row["projection"])[0] == part]
 
     def save(self, path: str | Path, *, undo: bool = True) -> Path:
         """Write the changed weights as safetensors, atomically.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scapre.methods.closed.staged import key_edit, last_stage
 from scapre.methods.registry import FORMER, SOLVERS, find_method
-from scapre.text.embeddings import Contexts
+from scapre.text.statistics import ConceptStatistics
 from toys import statistics, weight
 
 F, D = 10, 6
@@ -59,23 +61,19 @@ def test_the_order_of_targets_does_not_matter() -> None:
     assert torch.allclose(first, second, atol=1e-12)
 
 
+def behind(s: ConceptStatistics) -> ConceptStatistics:
+    """The same targets as another encoder might read them."""
+    return replace(s, contexts=replace(s.contexts, targets=0.5 * s.contexts.targets.roll(1, 0)))
+
+
 @pytest.mark.parametrize("halfway", [0.0, 4.0])
 def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> None:
-    s = statistics()
-    now = Contexts(
-        0.5 * s.contexts.targets.roll(1, 0),
-        *(getattr(s.contexts, n) for n in ("anchors", "anchor_of")),
-        s.contexts.last,
-        s.contexts.anchor_last,
-    )
-    kept, w0 = s.kept_gram / 3, weight()
-    share = halfway / (halfway + 5)
-    solver = last_stage(
-        now, s.contexts, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway, count=5, targets=5
-    )
+    s, w0 = statistics(), weight()
+    kept, share = s.kept_gram / 3, halfway / (halfway + 5)
+    solver = last_stage(behind(s), s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway)
     w = solver(w0).weight.requires_grad_(True)
     fit = torch.zeros((), dtype=torch.float64)
-    for contexts, part in ((now, 1 - share), (s.contexts, share)):
+    for contexts, part in ((behind(s).contexts, 1 - share), (s.contexts, share)):
         instead = contexts.anchors[contexts.anchor_of].double()
         fit = fit + part / 5 * (contexts.targets.double() @ w.T - instead @ w0.T).square().sum()
     value = 0.7 * (w - w0).square().sum() + 3.0 * fit + 2.0 * ((w - w0) @ kept @ (w - w0).T).trace()
@@ -85,9 +83,8 @@ def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> No
 
 def test_the_edited_encoder_alone_counts_where_halfway_is_zero() -> None:
     s = statistics()
-    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0, "count": 5, "targets": 5}
-    other = statistics(seed=9).contexts
-    one, two = (last_stage(s.contexts, old, s.kept_gram, **settings)(weight()).weight for old in (s.contexts, other))
+    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0}
+    one, two = (last_stage(behind(s), old, s.kept_gram, **settings)(weight()).weight for old in (s, statistics(seed=9)))
     assert torch.equal(one, two)
 
 

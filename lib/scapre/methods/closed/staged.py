@@ -12,12 +12,13 @@ Ours: the places, means instead of sums, nearest anchors, and the encoder's own 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from scapre.methods.solution import Solution, Solver, condition_number
-from scapre.text.embeddings import Contexts
-from scapre.text.statistics import ConceptStatistics
+from scapre.text.statistics import CHUNK, ConceptStatistics
 
 
 def key_edit(
@@ -42,57 +43,55 @@ def key_edit(
     Returns:
         Δ, ``(d, f)`` float64, and facts: ``residual`` ‖ΔK − V‖/‖V‖ over the targets' positions, ``condition``.
     """
-    k, v = keys.flatten(0, 1).double(), wishes.flatten(0, 1).double()
-    gram, cross = k.T @ k / count, v.T @ k / count
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    width, size = keys.shape[-1], 0.0
+    gram = torch.zeros(width, width, dtype=torch.float64, device=keys.device)
+    cross = torch.zeros(wishes.shape[-1], width, dtype=torch.float64, device=keys.device)
+    for key, wish in zip(keys.split(CHUNK), wishes.split(CHUNK), strict=True):
+        k, v = key.flatten(0, 1).double(), wish.flatten(0, 1).double()
+        gram += k.T @ k / count
+        cross += v.T @ k / count
+        size += float(v.square().sum() / count)
     tiny = torch.finfo(gram.dtype).tiny
-    system = gram + retain_scale * kept + ridge * gram.diagonal().mean().clamp(min=tiny) * eye
+    weight = ridge * gram.diagonal().mean().clamp(min=tiny)
+    system = gram + retain_scale * kept + weight * torch.eye(width, dtype=gram.dtype, device=gram.device)
     change = torch.cholesky_solve(cross.T, torch.linalg.cholesky(system)).T
-    left = (v - k @ change.T).norm() / v.norm().clamp(min=tiny)
-    return change, {"residual": float(left), "condition": condition_number(system)}
+    left = size - 2 * float((change * cross).sum()) + float((change @ gram * change).sum())
+    return change, {"residual": math.sqrt(max(0.0, left) / max(size, tiny)), "condition": condition_number(system)}
 
 
 def last_stage(
-    now: Contexts,
-    before: Contexts,
+    now: ConceptStatistics,
+    before: ConceptStatistics,
     kept: Tensor,
     *,
     ridge: float,
     erase_scale: float,
     retain_scale: float,
     halfway: float,
-    count: int,
-    targets: int,
 ) -> Solver:
     """Solve every ``to_k`` and ``to_v`` for what the edited text encoder still tells of the targets.
 
         min_W λ‖W − W₀‖² + η [(1 − s) E‖W c'_t − W₀ ñ_t‖² + s E‖W c_t − W₀ ñ_t‖²] + ρ tr((W − W₀) K (W − W₀)ᵀ)
         W = W₀ M,  M = (λI + η X + ρK)(λI + η S + ρK)⁻¹
 
-    c' are features of the edited encoder, c those of the original one: with the share s = h/(h + m) the UNet alone,
-    behind a foreign text encoder, still forgets a few concepts; for many it has no room, and s falls. One matrix M
-    serves every layer.
+    c' are features of the edited encoder, c those of the original one, E means over the m targets: with the share
+    s = h/(h + m) the UNet alone, behind a foreign text encoder, still forgets a few concepts; for many it has no
+    room, and s falls. One matrix M serves every layer.
 
     Args:
-        now: c' and ñ, ``(m', L, d)``.
-        before: c and ñ, likewise.
+        now: c' and ñ; ``before``: c and ñ.
         kept: K, ``(d, d)``, mean second moment of contexts that are to stay.
         ridge, erase_scale, retain_scale: λ > 0, η, ρ.
         halfway: h, the number of targets at which both encoders weigh the same; 0: the edited one alone.
-        count: the sentences the means are over.
-        targets: m.
     """
-    share = halfway / (halfway + targets)
-    eye = torch.eye(len(kept), dtype=torch.float64, device=kept.device)
-    gram, cross = torch.zeros_like(eye), torch.zeros_like(eye)
-    for contexts, weight in ((now, 1 - share), (before, share)):
-        c = contexts.targets.flatten(0, 1).double()
-        instead = contexts.anchors[contexts.anchor_of].flatten(0, 1).double()
-        gram += weight / count * (c.T @ c)
-        cross += weight / count * (instead.T @ c)
-    base = ridge * eye + retain_scale * kept
-    system = base + erase_scale * gram
-    matrix = torch.cholesky_solve((base + erase_scale * cross).T, torch.linalg.cholesky(system)).T
+    count = len(now.targets)
+    share = halfway / (halfway + count)
+    gram, cross = now.gram, now.cross
+    if now is not before:
+        gram, cross = torch.lerp(gram, before.gram, share), torch.lerp(cross, before.cross, share)
+    base = ridge * torch.eye(now.width, dtype=torch.float64, device=kept.device) + retain_scale * kept
+    system = base + erase_scale / count * gram
+    matrix = torch.cholesky_solve((base + erase_scale / count * cross).T, torch.linalg.cholesky(system)).T
     facts = {"condition": condition_number(system)}
     return lambda original: Solution(original @ matrix, dict(facts))
 
@@ -122,6 +121,5 @@ def staged_solver(
         same: cosine from which a word of the vocabulary means its target and is erased with it; 1: none does.
     """
     kept = statistics.kept_gram / max(1, len(statistics.retained))
-    count = len(statistics.targets)
     settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale, "halfway": halfway}
-    return last_stage(statistics.contexts, statistics.contexts, kept, count=count, targets=count, **settings)
+    return last_stage(statistics, statistics, kept, **settings)
