@@ -167,7 +167,7 @@ class Patch:
 
     def table(self, part: str | None = None) -> list[dict[str, Any]]:
         """Return the diagnostics as tidy rows; of one part of the pipeline where one is named."""
-        rows = [{"projection": name, **facts} for name, facts in self.diagnostics.items()]
+        rows: list[dict[str, Any]] = [{"projection": name, **facts} for name, facts in self.diagnostics.items()]
         return rows if part is None else [row for row in rows if part_of(row["projection"])[0] == part]
 
     def save(self, path: str | Path, *, undo: bool = True) -> Path:
