@@ -12,6 +12,8 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     basis      U   (d, k)       orthonormal basis of the targets, Π = UUᵀ
     weight     W₀  (d_out, d)   one cross-attention to_k or to_v; edited: W
     gate       m   (d_out,)     how much a row knows the targets, in [0, 1]
+    keys       k   (f,)         what the second linear map of a text encoder's feed-forward reads; kept: K (f, f)
+    wish       v   (d,)         what a block should add, so that a target leaves it as its anchor does
     ridge λ, alignment μ, erase_scale η, retain_scale ρ
     residual                    what is left to change: ‖W Cᵀ − W₀ C*ᵀ‖ / ‖W₀ Cᵀ − W₀ C*ᵀ‖
     drift                       ‖W − W₀‖ / ‖W₀‖

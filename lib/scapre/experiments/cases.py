@@ -201,7 +201,7 @@ def restricted_cases(
 ) -> list[Case]:
     """Erase the restricted list by name; draw it by name, by synonym, and in sentences the edit never saw.
 
-    ``blank`` gives every method blank anchors, where ``scapre`` would take the nearest kept concepts.
+    ``blank`` gives every method blank anchors, where ours would take the nearest kept concepts.
     """
     table = read_concepts("emoji").set_index("name")["aliases"]
     names, targets = vocabulary()[0], read_concepts("restricted")["name"].tolist()
