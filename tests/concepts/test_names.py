@@ -104,6 +104,7 @@ def test_lists_that_cannot_be_used(tmp_path: Path, text: str, words: str, name: 
         read(tmp_path, text, name)
 
 
+@pytest.mark.slow
 @repeated(2000)
 @given(files(), st.sampled_from([".csv", ".txt", ".jsonl"]))
 def test_any_bytes_give_names_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str) -> None:

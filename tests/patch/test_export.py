@@ -48,6 +48,7 @@ def both(pipe: Any) -> scapre.Patch:
     return scapre.erase(pipe, ["dog", "lemon"], retained=["cat"], progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "form", "tolerance"),
     [("patch", "lora", 0.05), ("patch", "dora", 1e-5), ("both", "lora", 0.05), ("both", "pipeline", 1e-6)],

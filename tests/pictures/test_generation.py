@@ -127,6 +127,7 @@ def test_folders_that_cannot_be_judged(pipe: Any, judges: Judges, prompts: pd.Da
         score(folder, judges, pipe)
 
 
+@pytest.mark.slow
 def test_a_pool_draws_the_same_and_only_what_is_missing(pipe: Any, prompts: pd.DataFrame, tmp_path: Path) -> None:
     patch = scapre.erase(pipe, ["dog"], retained=["fox", "rose"], progress=False)
     studio = Studio("data/models/emoji-sd", patch=str(patch.save(tmp_path / "no-dog.safetensors")))

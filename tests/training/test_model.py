@@ -56,12 +56,14 @@ def test_collapsed_features_would_be_noticed() -> None:
     assert energy_shares(hidden, torch.ones(5, dtype=torch.long))["content"] == 1
 
 
+@pytest.mark.slow
 def test_judges_know_real_emoji(judges: Judges) -> None:
     table = judge_examination(judges).set_index("head")
     assert table.loc["object", "accuracy"] >= 97
     assert table.loc["style", "accuracy"] >= 97
 
 
+@pytest.mark.slow
 def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
     table = plan(judges.objects[3::25], list(STYLES), [77])
     table = assess(pipe, judges, table, draw(pipe, table, progress=False))
@@ -70,6 +72,7 @@ def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
     assert accuracy(table, "right_style") >= 80
 
 
+@pytest.mark.slow
 def test_a_known_edit_behaves_as_on_stable_diffusion(pipe: Any, judges: Judges) -> None:
     cases = ((True, "styled", (10,)), (False, "name", (10, 50)))
     table = uce_behaviour(pipe, judges, cases, most=1).set_index(["kept", "n"])

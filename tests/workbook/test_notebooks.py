@@ -11,6 +11,7 @@ from scapre.paths import repository
 from scapre.workbook.runner import check_parameters, find, notebooks, profile_values, run_notebook
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["00", "20"])  # one that draws, one that reads published tables
 def test_notebook_runs_elsewhere(number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -26,6 +27,7 @@ def test_notebook_runs_elsewhere(number: str, tmp_path: Path, monkeypatch: pytes
     assert all(same) if number == "20" else not any(same)
 
 
+@pytest.mark.slow
 def test_your_own_model_takes_the_papers_protocol(tmp_path: Path) -> None:
     protocol = {"scheduler": "PNDMScheduler", "steps": 4, "guidance": 7.5, "dtype": "bfloat16", "pictures": 1}
     few = {"targets": ["dog"], "kept": ["wolf"], "out_dir": str(tmp_path)}

@@ -99,6 +99,7 @@ def test_a_kernel_that_does_not_start_is_tried_again(
     assert len(calls) == START_TRIES
 
 
+@pytest.mark.slow
 def test_notebooks_run_side_by_side_and_one_failure_stops_no_other(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +121,7 @@ def test_notebooks_run_side_by_side_and_one_failure_stops_no_other(
     assert (checkout / "data" / "cache" / "executed" / "01_fine.ipynb").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_says_how_each_ended_and_updates(checkout: Path) -> None:
     path = write(checkout / "notebooks" / "01_fine.ipynb", "print('hello')")
     write(checkout / "notebooks" / "02_fails.ipynb", "1 / 0")
