@@ -122,17 +122,19 @@ def explore(pipe: Any, judges: Judges, choices: Choices) -> Exploration:
     statistics = gather(pipe, choices.targets, retained=retained, templates=TEMPLATES)
     weakened = patch.scaled(choices.strength)
     pictures = plan(choices.targets + choices.kept, choices.styles, [choices.seed])
-    drawn, judged = [], []
+    drawn = []
     for state in (nullcontext(), weakened.applied(pipe)):
         with state:
             drawn.append(draw(pipe, pictures, progress=False))
-            judged.append(assess(pipe, judges, pictures, drawn[-1]))
+    # after the edit is out again: judges read the unedited text encoder
+    judged = [assess(pipe, judges, pictures, images) for images in drawn]
+    shown = weakened.part("unet")
     return Exploration(
         choices,
         (drawn[0], drawn[1]),
         (judged[0], judged[1]),
-        _rows(weakened, statistics, choices.method, complete(choices.method, settings), choices.seed),
-        _spectrum(weakened, statistics),
+        _rows(shown, statistics, choices.method, complete(choices.method, settings), choices.seed),
+        _spectrum(shown, statistics),
         pd.DataFrame(patch.table()),
     )
 
