@@ -97,11 +97,12 @@ def test_a_word_that_means_a_target_goes_with_it_unless_it_is_kept() -> None:
     with torch.no_grad():
         ids = pipe.tokenizer(["cat", "rose"], add_special_tokens=False).input_ids
         table = pipe.text_encoder.get_input_embeddings().weight
-        table[ids[1][0]] = table[ids[0][0]] + 0.1 * table[ids[1][0]]
-    patch = scapre.erase(pipe, ["cat"], retained=["dog"], progress=False)
+        table[ids[1][0]] = table[ids[0][0]] + 0.03 * table[ids[1][0]]
+    near = {"anchors": "dog", "same": 0.3, "progress": False}
+    patch = scapre.erase(pipe, ["cat"], retained=["dog"], **near)
     assert "rose" in patch.provenance["words"]["cat"]
     assert patch.provenance["targets"] == ["cat"]
-    patch = scapre.erase(pipe, ["cat"], retained=["dog", "rose"], anchors="dog", progress=False)
+    patch = scapre.erase(pipe, ["cat"], retained=["dog", "rose"], **near)
     assert "rose" not in patch.provenance.get("words", {}).get("cat", [])
 
 

@@ -21,9 +21,9 @@ from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, rea
 from scapre.text.gathering import gather
 from scapre.text.inner import key_moments, places_of, read_inner
 from scapre.text.statistics import ConceptStatistics
-from scapre.text.vocabulary import Vocabulary, read_vocabulary
+from scapre.text.vocabulary import SENTENCES, Vocabulary, read_vocabulary
 
-WATCHED = 50  # kept concepts read again behind the edited encoder, to say how far they moved
+WATCHED = 50  # kept concepts, or words, read again behind the edited encoder, to say how far they moved
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     """
     places = places_of(pipe, values["blocks"])
     vocabulary = read_vocabulary(pipe, places, progress=progress)
-    memory = _anchored(pipe, memory, vocabulary)
+    memory = _anchored(pipe, memory, vocabulary, values["same"])
     memory, words = _with_other_words(pipe, memory, vocabulary, values["same"])
     about, s = memory.about, memory.statistics
     vocabulary = vocabulary.without(pipe, about["targets"])
@@ -89,14 +89,13 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
             facts[place]["drift"] = float(change.norm() / old.double().norm())
             write_weights(pipe, {place: edited[place]})
         now = _read_again(pipe, s, told) if places else s
-        stay = s.retained[:WATCHED]
-        after = _features(pipe, kept[: WATCHED * len(sentences)], s.share) if len(stay) else stay
+        watched = _watched(pipe, kept, s, vocabulary)
     settings = {key: values[key] for key in ("ridge", "erase_scale", "retain_scale", "halfway")}
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
     solver = last_stage(now, s, moment, **settings)
-    return Stages(edited, facts, memory, solver, Read(now.targets, stay, after), words)
+    return Stages(edited, facts, memory, solver, Read(now.targets, *watched), words)
 
 
 def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:
@@ -117,12 +116,14 @@ def _share(kept: int, words: int, vocabulary: float) -> float:
     return vocabulary if kept else 1.0
 
 
-def _anchored(pipe: Any, memory: Memory, vocabulary: Vocabulary) -> Memory:
-    """Choose anchors that are open: nearest retained concepts, else nearest words of the vocabulary."""
-    about = memory.about
+def _anchored(pipe: Any, memory: Memory, vocabulary: Vocabulary, same: float) -> Memory:
+    """Choose anchors that are open: nearest retained concepts, else nearest words that mean none of the targets."""
+    about, targets = memory.about, memory.statistics.targets
     if about["anchors"] is not None or about["retained"] or not vocabulary.words:
         return memory.anchored()
-    anchors = [vocabulary.words[i] for i in nearest(memory.statistics.targets, vocabulary.features).tolist()]
+    others = torch.nonzero((_likeness(vocabulary, targets) <= same).all(1)).flatten()
+    chosen = others[nearest(targets, vocabulary.features[others])].tolist()
+    anchors = [vocabulary.words[i] for i in chosen]
     statistics = gather(pipe, about["targets"], anchors=anchors, templates=about["templates"])
     return Memory(statistics, about | {"anchors": anchors})
 
@@ -130,16 +131,15 @@ def _anchored(pipe: Any, memory: Memory, vocabulary: Vocabulary) -> Memory:
 def _with_other_words(
     pipe: Any, memory: Memory, vocabulary: Vocabulary, same: float
 ) -> tuple[Memory, dict[str, list[str]]]:
-    """Take words of the vocabulary that mean a target, by their cosine, in as further targets of the same anchor.
+    """Take words of the vocabulary that mean a target in as further targets of the same anchor.
 
     A word that lies nearer to a kept concept than to any target stays, and so does a word of the same tokens as a
     kept concept.
     """
     s, about = memory.statistics, memory.about
     named = {ids[0] for ids in read_tokens(pipe, [*about["targets"], *about["retained"], *about["anchors"]]) if ids}
-    unit = normalize(vocabulary.features, dim=1)
-    close, owner = (unit @ normalize(s.targets, dim=1).T).max(1)
-    kept = (unit @ normalize(s.retained, dim=1).T).amax(1) if len(s.retained) else torch.full_like(close, -1.0)
+    close, owner = _likeness(vocabulary, s.targets).max(1)
+    kept = _likeness(vocabulary, s.retained).amax(1) if len(s.retained) else torch.full_like(close, -1.0)
     # a word of a target's very feature is that target to the model already
     found = torch.nonzero((close > same) & (close > kept) & (close < SAME_COSINE)).flatten().tolist()
     ids = read_tokens(pipe, [vocabulary.words[i] for i in found])
@@ -155,6 +155,12 @@ def _with_other_words(
     return memory.joined(Memory(further, about | told)), words
 
 
+def _likeness(vocabulary: Vocabulary, features: Tensor) -> Tensor:
+    """Cosines of words and features about the vocabulary's mean, ``(v, m)``: what all words share tells none apart."""
+    mean = vocabulary.features.mean(0)
+    return normalize(vocabulary.features - mean, dim=1) @ normalize(features - mean, dim=1).T
+
+
 def _read_again(pipe: Any, s: ConceptStatistics, told: Sequence[str]) -> ConceptStatistics:
     """Statistics of the targets as the edited encoder reads them, paired with the same anchors as before."""
     encoded = encode(pipe, told, remembered=False)
@@ -167,9 +173,17 @@ def _read_again(pipe: Any, s: ConceptStatistics, told: Sequence[str]) -> Concept
     return replace(s, targets=encoded.features.unflatten(0, (-1, s.share)).mean(1).double(), contexts=contexts)
 
 
-def _features(pipe: Any, prompts: Sequence[str], share: int) -> Tensor:
-    """Features of names as the encoder reads them now, mean over their sentences, ``(r, d)`` float64."""
-    return encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
+def _watched(pipe: Any, kept: Sequence[str], s: ConceptStatistics, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Features of some kept concepts, else of some words of the vocabulary, before the edit and now."""
+    if len(s.retained):
+        before, prompts, share = s.retained[:WATCHED], kept[: WATCHED * s.share], s.share
+    else:
+        before, share = vocabulary.features[:WATCHED], len(SENTENCES)
+        prompts = _prompts(vocabulary.words[:WATCHED], SENTENCES)
+    if not len(before):
+        return before, before
+    now = encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
+    return before, now
 
 
 @contextmanager

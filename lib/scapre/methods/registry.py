@@ -32,7 +32,7 @@ SOLVERS: dict[str, Method] = {
             "erase_scale": 60.0,
             "retain_scale": 60.0,
             "vocabulary": 0.7,
-            "same": 0.85,
+            "same": 0.75,
             "halfway": 4.0,
         },
         "closed.staged:staged_solver",

@@ -29,7 +29,7 @@ from scapre.text.statistics import second_moment
 log = logging.getLogger(__name__)
 SENTENCES = ("{}", "a picture of a {}")
 #: the most frequent words of a large tokenizer (its ids are in the order of merging): more change no moment
-MOST = 4096
+MOST = 2048
 FORMAT = "scapre-vocabulary-1"
 
 

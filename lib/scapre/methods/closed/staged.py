@@ -118,7 +118,8 @@ def staged_solver(
         inner_ridge, inner_retain_scale: of ``key_edit``.
         ridge, erase_scale, retain_scale, halfway: of ``last_stage``.
         vocabulary: share of the text encoder's own words in what is to stay, the rest is for the named.
-        same: cosine from which a word of the vocabulary means its target and is erased with it; 1: none does.
+        same: cosine about the vocabulary's mean from which a word of it means its target and is erased with it;
+            1: none does.
     """
     kept = statistics.kept_gram / max(1, len(statistics.retained))
     settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale, "halfway": halfway}
