@@ -146,7 +146,7 @@ PRUNERS: dict[str, Method] = {
         "forget-it-all: feed-forward weights that targets use and their surroundings do not are set to zero",
         {"share": 0.007, "time_share": 0.05, "agreement": 0.6, "first_steps": 10, "total_steps": 50, "draws": 3},
         "closed.fia:fia_editor",
-        {"share": (0.003, 0.007, 0.015, 0.03), "agreement": (0.3, 0.6, 1.0)},
+        {"share": (0.007, 0.03, 0.06, 0.1), "agreement": (0.3, 0.6, 1.0)},
         whole=True,
     ),
 }

@@ -13,6 +13,7 @@ from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.text.statistics import ConceptStatistics
 
 CENTRES, ROUNDS = 3, 100  # k-means of the empty prompt's tokens
+AT_ONCE = 128  # concepts whose copies are compared with one another, in the order they are named
 
 
 def k_means(points: Tensor, count: int) -> Tensor:
@@ -53,9 +54,9 @@ def above_mean(influence: Tensor) -> Tensor:
 def kept_moment(weight: Tensor, kept: Tensor, provisional: Tensor, noise: Tensor, prior_filter: bool) -> Tensor:
     """Average p pᵀ over the kept concepts that an edit would move, and noisy copies of them.
 
-    Influence is ‖W₀ E p‖; of the concepts and then of the copies, what lies above the mean enters. Copies are
-    p + g v, g normal, v the right singular vector of W₀ with the least singular value: they differ
-    where W₀ answers least. No copy is ever formed: influences and moment are quadratic in g.
+    Influence is ‖W₀ E p‖; of the concepts, and then of the copies of every 128 of them, what lies above the mean
+    enters. Copies are p + g v, g normal, v the right singular vector of W₀ with the least singular value: they
+    differ where W₀ answers least. No copy is ever formed: influences and moment are quadratic in g.
 
     Args:
         weight: W₀, ``(d_out, d)``.
@@ -77,7 +78,8 @@ def kept_moment(weight: Tensor, kept: Tensor, provisional: Tensor, noise: Tensor
     aside = weight @ (provisional @ least)
     square = moved.square().sum(1, keepdim=True) + 2 * noise * (moved @ aside)[:, None]
     square += (noise * aside.norm()) ** 2
-    chosen = above_mean(square.clamp(min=0).sqrt()).to(kept)  # clamp: round-off may leave −1e-17
+    influence = square.clamp(min=0).sqrt()  # clamp: round-off may leave −1e-17
+    chosen = torch.cat([above_mean(part) for part in influence.split(AT_ONCE)]).to(kept)
     mixed = torch.outer(kept.T @ (chosen * noise).sum(1), least)
     total = kept.T @ ((1 + chosen.sum(1, keepdim=True)) * kept) + mixed + mixed.T
     total += (chosen * noise.square()).sum() * torch.outer(least, least)
@@ -108,9 +110,9 @@ def speed_solver(
     Reproduces the released code's weights, which are ``to_v`` only. Published for few concepts are τ = 1e-1, ζ = 1
     and the filter; for ten to a hundred τ = 1e-4, ζ = 0.05 and no filter of concepts, with a hundred
     kept in 768 dimensions. Differences: the released code inverts the 4 × 4 matrix (with λ = 0) and starts
-    k-means at random, here pseudo-inverse and farthest points; it takes the mean influence of copies over
-    at most 128 concepts at a time, here over all; one draw of noise serves every layer; for unsafe
-    content it takes all tokens of a target, here the last content token.
+    k-means at random, here pseudo-inverse and farthest points; it shuffles the kept concepts, whose copies are
+    compared 128 concepts at a time, here in the order they are named; one draw of noise serves every layer; for
+    unsafe content it takes all tokens of a target, here the last content token.
 
     Args:
         generator: draws the noise of the copies.
