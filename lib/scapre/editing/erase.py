@@ -14,6 +14,7 @@ from scapre.editing.solve import DEFAULT, provenance_of, solve
 from scapre.methods.registry import complete, find_method
 from scapre.methods.solution import Wish
 from scapre.model.projections import projection_names, unet_of
+from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import check_names, gather, nearest_names
@@ -88,6 +89,7 @@ def remember(
     Raises:
         ConceptError, ValueError: see ``erase``.
     """
+    check_ready(pipe)
     chosen = find_method(method)
     waits = anchors is None and chosen.matches
     named, templates = " " if anchors is None else anchors, templates or chosen.templates
@@ -124,6 +126,7 @@ def _edit_whole(
     settings: Mapping[str, Any],
 ) -> Patch:
     """Edit by a method that is handed the pipeline; of each weight that changes its drift is told."""
+    check_ready(pipe)
     values, (wanted, kept) = complete(method, settings), check_names(pipe, targets, retained, templates)
     if anchors is None and kept and find_method(method).matches:
         anchors = nearest_names(pipe, wanted, kept, templates)

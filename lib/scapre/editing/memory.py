@@ -16,7 +16,7 @@ from scapre.concepts.names import ConceptError, spread
 from scapre.files import write_tensors
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
-from scapre.model.projections import read_projections, unet_of
+from scapre.model.projections import exact_device, read_projections, unet_of
 from scapre.patch.places import PatchError, find_memory
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
@@ -122,7 +122,7 @@ class Memory:
         try:
             with safe_open(find_memory(path), "pt") as stored:
                 about = stored.metadata() or {}
-                tensors = {name: stored.get_tensor(name).to(pipe.device) for name in stored.keys()}
+                tensors = {name: stored.get_tensor(name).to(exact_device(pipe.device)) for name in stored.keys()}
         except (SafetensorError, OSError) as error:
             raise PatchError(f"{path} is not an intact safetensors file ({error}); erase anew") from error
         if about.get("format") != FORMAT:

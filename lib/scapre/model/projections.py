@@ -24,7 +24,8 @@ def unet_of(pipe: Any) -> nn.Module:
     """
     if getattr(pipe, "unet", None) is None:
         raise ValueError(refusal(type(pipe).__name__, getattr(pipe, "transformer", None) is not None))
-    return pipe.unet
+    # what torch.compile wraps keeps its names
+    return getattr(pipe.unet, "_orig_mod", pipe.unet)
 
 
 def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
@@ -36,7 +37,7 @@ def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
         ValueError: the model has no cross-attention (``attn2``), or an edit of it would be without
             effect (fused projections) or ambiguous (an adapter is loaded).
     """
-    blocks = {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
+    blocks = {plain_name(name): module for name, module in unet.named_modules() if name.endswith("attn2")}
     if not blocks:
         raise ValueError("this UNet has no cross-attention (attn2) to edit")
     for name, block in blocks.items():
@@ -48,10 +49,7 @@ def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
             )
         for kind in kinds:
             if hasattr(getattr(block, kind), "base_layer"):
-                raise ValueError(
-                    f"{name}.{kind} carries an adapter; call pipe.unload_lora_weights(), edit, "
-                    "and load the adapter again on top"
-                )
+                raise ValueError(f"{name}.{kind} carries an adapter; {remedy(getattr(block, kind))}")
     return [f"{block}.{kind}.weight" for kind in kinds for block in blocks]
 
 
@@ -61,13 +59,12 @@ def read_projections(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -
     Raises:
         ValueError: see ``projection_names``; or a weight is quantised, offloaded, or holds NaN or infinity.
     """
-    # also of buffers: quantisers keep packed weights there
-    found = dict(unet.named_parameters()) | dict(unet.named_buffers())
+    found = held_by(unet)
     return {name: plain(name, found.get(name)) for name in projection_names(unet, kinds)}
 
 
 def plain(name: str, weight: Tensor | None) -> Tensor:
-    """Copy a weight that can be edited.
+    """Copy a weight that can be edited, to a device with float64.
 
     Raises:
         ValueError: it is quantised, packed, offloaded, or holds NaN or infinity.
@@ -82,4 +79,27 @@ def plain(name: str, weight: Tensor | None) -> Tensor:
         )
     if not torch.isfinite(weight).all():
         raise ValueError(f"{name} holds NaN or infinity; load an intact model")
-    return weight.detach().clone()
+    return weight.detach().clone().to(exact_device(weight.device))
+
+
+def held_by(module: nn.Module) -> dict[str, Tensor]:
+    """Name every weight of a module, and its buffers: quantisers keep packed weights there."""
+    held = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {plain_name(name): weight for name, weight in held.items()}
+
+
+def plain_name(name: str) -> str:
+    """Name a weight as before ``torch.compile`` wrapped a part of the model."""
+    return name.replace("_orig_mod.", "")
+
+
+def remedy(layer: nn.Module) -> str:
+    """Say how to take an adapter off a layer that has one."""
+    if getattr(layer, "merged", False):
+        return "it is fused: call pipe.unfuse_lora(), then pipe.unload_lora_weights(), edit, and load it again on top"
+    return "call pipe.unload_lora_weights(), edit, and load the adapter again on top"
+
+
+def exact_device(device: torch.device) -> torch.device:
+    """Name the device on which float64 of this device's numbers is computed: Apple's has none."""
+    return torch.device("cpu") if device.type == "mps" else device

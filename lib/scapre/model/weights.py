@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scapre.model.projections import plain, projection_names, unet_of
+from scapre.model.projections import held_by, plain, projection_names, unet_of
 
 #: what stands before the names of a text encoder's weights, and of no weight of a UNet
 ENCODERS = ("text_encoder", "text_encoder_2")
@@ -44,8 +44,7 @@ def read_weights(pipe: Any, names: Iterable[str]) -> dict[str, Tensor]:
     projections = set(projection_names(unet_of(pipe))) if any(".attn2.to_" in name for name in names) else set()
     modules: dict[str, nn.Module] = {"unet": unet_of(pipe)}
     modules |= {part: module for part in ENCODERS if (module := getattr(pipe, part, None)) is not None}
-    # also of buffers: quantisers keep packed weights there
-    held = {part: dict(module.named_parameters()) | dict(module.named_buffers()) for part, module in modules.items()}
+    held = {part: held_by(module) for part, module in modules.items()}
     found: dict[str, Tensor] = {}
     for name in names:
         part, inner = part_of(name)

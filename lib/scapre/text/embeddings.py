@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.model.projections import exact_device
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -95,7 +97,7 @@ def encode(
         remembered: False encodes anew what ``remember_prompts`` keeps: the text encoder is another just now.
 
     Returns:
-        float32 hidden states on the pipeline's device.
+        float32 hidden states on the pipeline's device, or on the CPU where that has no float64.
     """
     memory = _remembered.get(pipe.text_encoder)
     if memory is None or not remembered:
@@ -109,21 +111,21 @@ def encode(
 
 
 def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> Encoded:
-    hidden, last = [], []
+    hidden, last, place = [], [], exact_device(pipe.device)
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
         tokens = tokens_of(pipe, words)
         last.append(tokens.attention_mask.sum(1) - 2)
         if getattr(pipe, "text_encoder_2", None) is None:
-            hidden.append(run_encoder(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float())
+            hidden.append(run_encoder(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float().to(place))
             continue
         # SDXL reads the last but one layer of two encoders, side by side.
         second = tokens_of(pipe, words, "tokenizer_2")
         both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
         layers = [run_encoder(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
-        hidden.append(torch.cat(layers, dim=-1).float())
-    return Encoded(torch.cat(hidden), torch.cat(last).to(pipe.device))
+        hidden.append(torch.cat(layers, dim=-1).float().to(place))
+    return Encoded(torch.cat(hidden), torch.cat(last).to(place))
 
 
 def tokens_of(pipe: Any, words: Sequence[str], tokenizer: str = "tokenizer") -> Any:

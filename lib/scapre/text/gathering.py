@@ -13,6 +13,7 @@ from torch import Tensor
 from scapre.concepts.lists import sentences_of
 from scapre.concepts.names import ConceptError, as_names, check_concepts, spread
 from scapre.maths.linalg import nearest
+from scapre.model.projections import exact_device
 from scapre.text.embeddings import Encoded, beyond_window, encode, pair_contexts, pair_whole, read_tokens
 from scapre.text.statistics import ConceptStatistics, matched
 
@@ -75,7 +76,7 @@ def gather(
     sentences = sentences_of(templates)
     if anchors is None and not kept:
         raise ValueError("nothing is retained to take anchors from; name anchors or concepts to keep")
-    share, device = len(sentences), pipe.device
+    share, device = len(sentences), exact_device(pipe.device)
     pair = pair_contexts if positions == "content" else pair_whole
 
     def say(names: Sequence[str]) -> Encoded:

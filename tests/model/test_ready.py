@@ -1,0 +1,81 @@
+"""Pipelines as people have them: compiled, offloaded, under adapters, without a first text encoder."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import accelerate
+import pytest
+import scapre
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from scapre.editing.memory import Memory
+from scapre.model.projections import exact_device, read_projections, unet_of
+from toys import tiny_pipe, tiny_xl_pipe
+
+
+@pytest.fixture
+def pipe() -> SimpleNamespace:
+    return tiny_pipe()
+
+
+def test_a_compiled_unet_keeps_its_names(pipe: SimpleNamespace) -> None:
+    plain = scapre.erase(pipe, ["cat"], progress=False)
+    pipe.unet = torch.compile(pipe.unet)
+    pipe.unet.mid_block = torch.compile(pipe.unet.mid_block)
+    patch = scapre.erase(pipe, ["cat"], progress=False)
+    assert patch.edited.keys() == plain.edited.keys()
+    plain.apply(pipe)  # each fits the other
+    assert torch.equal(read_projections(unet_of(pipe))[min(plain.changed)], plain.changed[min(plain.changed)])
+    plain.undo(pipe)
+    with patch.applied(pipe):
+        assert all(torch.equal(w, patch.edited[n]) for n, w in read_projections(unet_of(pipe)).items())
+
+
+def test_an_adapter_on_the_text_encoder_is_refused(pipe: SimpleNamespace) -> None:
+    inject_adapter_in_model(LoraConfig(r=2, target_modules=["q_proj"]), pipe.text_encoder)
+    with pytest.raises(ValueError, match=r"text_encoder carries an adapter.*unload_lora_weights"):
+        scapre.erase(pipe, ["cat"], progress=False)
+
+
+def test_a_fused_adapter_is_unfused_first(pipe: SimpleNamespace) -> None:
+    inject_adapter_in_model(LoraConfig(r=2, target_modules=["attn2.to_k"]), pipe.unet)
+    for layer in pipe.unet.modules():
+        if hasattr(layer, "base_layer"):
+            layer.merge()
+    with pytest.raises(ValueError, match=r"it is fused: call pipe.unfuse_lora\(\), then"):
+        scapre.erase(pipe, ["cat"], progress=False)
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_an_offloaded_pipeline_is_refused_in_our_words(pipe: SimpleNamespace, part: str) -> None:
+    accelerate.cpu_offload(getattr(pipe, part), execution_device=torch.device("cpu"))
+    with pytest.raises(ValueError, match=f"{part} is offloaded; call pipe.remove_all_hooks"):
+        scapre.erase(pipe, ["cat"], progress=False)
+
+
+def test_a_refiner_is_refused() -> None:
+    pipe = tiny_xl_pipe()
+    pipe.text_encoder = pipe.tokenizer = None
+    with pytest.raises(ValueError, match=r"no first text encoder, as SDXL's refiner; edit the base model"):
+        scapre.erase(pipe, ["cat"], progress=False)
+
+
+def test_a_unet_that_projects_text_is_refused(pipe: SimpleNamespace) -> None:
+    pipe.unet.register_to_config(encoder_hid_dim_type="text_proj")
+    with pytest.raises(ValueError, match=r"projects text before attention reads it \(text_proj\)"):
+        scapre.erase(pipe, ["cat"], progress=False)
+    pipe.unet.register_to_config(encoder_hid_dim_type="ip_image_proj")
+    assert scapre.erase(pipe, ["cat"], progress=False).changed
+
+
+def test_apples_device_computes_on_the_processor(pipe: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exact_device(torch.device("mps")) == torch.device("cpu")
+    assert exact_device(torch.device("cuda:1")) == torch.device("cuda:1")
+    # "meta" stands in for a device that holds no float64: everything exact must have left it
+    seen = []
+    for home in ("scapre.model.projections", "scapre.text.embeddings", "scapre.text.gathering"):
+        monkeypatch.setattr(f"{home}.exact_device", lambda device: seen.append(device) or torch.device("cpu"))
+    patch = scapre.erase(pipe, ["cat"], retained=["dog"], progress=False)
+    assert len(seen) > len(patch.edited)
+    assert isinstance(scapre.remember(pipe, ["cat"], progress=False), Memory)
