@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scapre.model.places import GUIDANCE, STEPS
+
+SEEDS = 2**64  # of torch's generators; larger ones begin anew
 
 
 @torch.no_grad()
@@ -25,6 +28,8 @@ def sample(
 ) -> Tensor:
     """Draw one picture a prompt.
 
+    A safety checker is off meanwhile: its black squares would count as forgetting.
+
     Args:
         pipe: a text-to-image pipeline.
         prompts: N sentences.
@@ -38,20 +43,41 @@ def sample(
         uint8 ``(N, H, W, 3)`` on the CPU.
 
     Raises:
-        ValueError: no prompts, or not one seed for each.
+        ValueError: no prompts, or not one seed for each; or the model draws NaN.
     """
     if len(prompts) == 0 or len(prompts) != len(seeds):
         raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds; give one seed for each prompt")
     pictures = []
     starts = range(0, len(prompts), batch)
-    for start in tqdm(starts, desc="sampling", disable=not progress or len(starts) < 2):
-        part = slice(start, start + batch)
-        drawn = pipe(
-            list(prompts[part]),
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=[torch.Generator().manual_seed(int(seed)) for seed in seeds[part]],
-            output_type="pt",
-        ).images
-        pictures.append((drawn.float().cpu() * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1))
+    with unchecked(pipe):
+        for start in tqdm(starts, desc="sampling", disable=not progress or len(starts) < 2):
+            part = slice(start, start + batch)
+            drawn = pipe(
+                list(prompts[part]),
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=[torch.Generator().manual_seed(int(seed) % SEEDS) for seed in seeds[part]],
+                output_type="pt",
+            ).images.float()
+            broken = ~drawn.isfinite().flatten(1).all(1)
+            if broken.any():  # as a picture it would be black
+                raise ValueError(
+                    f"the model draws NaN for {prompts[start + int(broken.int().argmax())]!r}: its autoencoder "
+                    "overflows in half precision; draw with --dtype float32 or bfloat16, or load an intact model"
+                )
+            pictures.append((drawn.cpu() * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1))
     return torch.cat(pictures)
+
+
+@contextmanager
+def unchecked(pipe: Any) -> Iterator[None]:
+    """Switch the pipeline's safety checker off for a while; its parts and configuration stay as they are."""
+    checker = vars(pipe).get("safety_checker")
+    if checker is None:
+        yield
+        return
+    vars(pipe)["safety_checker"] = None  # an assignment would rewrite the pipeline's configuration
+    try:
+        yield
+    finally:
+        vars(pipe)["safety_checker"] = checker

@@ -17,6 +17,7 @@ from scapre.maths.bures import row_step_share
 from scapre.model.weights import WRAPPER, part_of
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
+from scapre.patch.edits import edit_record, edits_of, fill
 from scapre.patch.patch import Patch
 from scapre.patch.places import PatchError, check_form
 
@@ -128,7 +129,7 @@ def export(
     with new_folder(folder) as partial:
         if form == "pipeline":
             with patch.applied(pipe):
-                pipe.save_pretrained(partial, safe_serialization=True)
+                fill(pipe, partial, [*edits_of(pipe), edit_record(patch)])
         elif form == "patch":
             patch.save(partial / "patch.safetensors", undo=False)
         else:
@@ -139,17 +140,6 @@ def export(
         text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
         write_text(partial / "README.md", text)
     return table
-
-
-def save_pipeline(pipe: Any, folder: str | Path) -> Path:
-    """Write a pipeline as a diffusers folder in safetensors.
-
-    Raises:
-        FileExistsError: the folder exists.
-    """
-    with new_folder(Path(folder)) as partial:
-        pipe.save_pretrained(partial, safe_serialization=True)
-    return Path(folder)
 
 
 def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:

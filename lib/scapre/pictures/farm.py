@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 
 from scapre.model.backbones import load_pipeline
 from scapre.patch.patch import Patch
-from scapre.pictures.generation import batches, draw_batch, open_folder
+from scapre.pictures.generation import batches, draw_batch, say_cut
+from scapre.pictures.record import open_folder
 from scapre.pool import scatter
 
 
@@ -88,16 +89,9 @@ def generate_apart(
         GenerationError, ValueError: see ``generation.generate``.
         JobError: a batch failed; the pictures of all others are there.
     """
-    _, patch = _open(studio)
-    missing = open_folder(
-        folder,
-        prompts,
-        model=Path(studio.model).name,
-        patch=patch,
-        samples=samples,
-        steps=steps,
-        guidance=guidance,
-    )
+    pipe, patch = _open(studio)
+    missing = open_folder(folder, prompts, pipe, patch, samples=samples, steps=steps, guidance=guidance)
+    say_cut(pipe, missing)
     errands = [_Errand(studio, part, Path(folder).resolve(), steps) for part in batches(missing, batch)]
     with tqdm(total=len(missing), desc="pictures") as bar:
         for _, drawn in scatter(_run, errands, workers=workers, scheduler=scheduler):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from importlib.metadata import version
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,17 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.concepts.names import same_name
 from scapre.files import replacing, write_text
-from scapre.model.fingerprint import fingerprint
 from scapre.model.sampling import sample
 from scapre.patch.patch import Patch
 from scapre.pictures.judges import Judges
 from scapre.pictures.metrics import interval, overall, proportion
-from scapre.pictures.places import LIST, RECORD, SCORES, GenerationError, find_drawn
-from scapre.text.embeddings import encode
+from scapre.pictures.places import LIST, SCORES, GenerationError, find_drawn
+from scapre.pictures.record import erased, listing, open_folder, read_record
+from scapre.text.embeddings import beyond_window, encode
+
+log = logging.getLogger(__name__)
 
 
 def generate(
@@ -55,9 +57,8 @@ def generate(
         GenerationError: the folder holds pictures of other prompts or settings.
         ValueError: fewer than one step, sample or picture a batch.
     """
-    missing = open_folder(
-        folder, prompts, model=model_name(pipe), patch=patch, samples=samples, steps=steps, guidance=guidance
-    )
+    missing = open_folder(folder, prompts, pipe, patch, samples=samples, steps=steps, guidance=guidance)
+    say_cut(pipe, missing)
     parts = batches(missing, batch)
     with tqdm(total=len(missing), desc="pictures", disable=not progress) as bar:
         for part in parts:
@@ -66,52 +67,13 @@ def generate(
     return Path(folder)
 
 
-def model_name(pipe: Any) -> str:
-    """Name the model of a pipeline, without its place."""
-    return Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name
-
-
-def open_folder(
-    folder: str | Path,
-    prompts: pd.DataFrame,
-    *,
-    model: str,
-    patch: Patch | None,
-    samples: int,
-    steps: int,
-    guidance: float,
-) -> pd.DataFrame:
-    """Write what a folder of pictures is made from, or check that it is made from the same.
-
-    Returns:
-        the pictures still to draw, one row each: the prompt's columns, ``k``, ``file`` and ``scale``.
-
-    Raises:
-        GenerationError: the folder holds pictures of other prompts or settings.
-        ValueError: fewer than one step or sample.
-    """
-    for name, value in (("steps", steps), ("samples", samples)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    folder = Path(folder)
-    record = {
-        "model": model,
-        "patch": None if patch is None else patch.provenance | {"sha256": fingerprint(patch.changed)},
-        "steps": steps,
-        "guidance": guidance,
-        "samples": samples,
-        "versions": {p: version(p) for p in ("scapre", "torch", "diffusers", "transformers")},
-    }
-    listed = prompts.to_csv(index=False, lineterminator="\n")
-    for name, text in ((RECORD, json.dumps(record, indent=1) + "\n"), (LIST, listed)):
-        place = folder / name
-        if place.is_file() and place.read_bytes() != text.encode():
-            raise GenerationError(f"{folder} holds pictures of other prompts or settings ({name}); name another folder")
-        if not place.is_file():
-            write_text(place, text)
-    table = _listing(prompts, samples)
-    table["scale"] = table["evaluation_guidance"].fillna(guidance)
-    return table[[not (folder / name).is_file() for name in table["file"]]]
+def say_cut(pipe: Any, pictures: pd.DataFrame) -> None:
+    """Say which prompts are longer than the model reads; their ends are not drawn."""
+    if cut := beyond_window(pipe, pictures["prompt"].drop_duplicates().tolist()):
+        log.warning(
+            "%d prompts are longer than the %d tokens the model reads and are cut, as %r",
+            *(len(cut), pipe.tokenizer.model_max_length - 2, cut[0]),
+        )
 
 
 def batches(missing: pd.DataFrame, size: int) -> list[pd.DataFrame]:
@@ -131,7 +93,7 @@ def draw_batch(pipe: Any, part: pd.DataFrame, folder: str | Path, steps: int) ->
     drawn = sample(
         pipe,
         part["prompt"].tolist(),
-        (part["evaluation_seed"] + part["k"]).tolist(),
+        [int(seed) + int(k) for seed, k in zip(part["evaluation_seed"], part["k"], strict=True)],
         steps=steps,
         guidance=float(part["scale"].iloc[0]),
         batch=len(part),
@@ -141,13 +103,6 @@ def draw_batch(pipe: Any, part: pd.DataFrame, folder: str | Path, steps: int) ->
         image = Image.fromarray(picture.numpy())
         with replacing(Path(folder) / name) as partial:
             image.save(partial, format="PNG")
-
-
-def _listing(prompts: pd.DataFrame, samples: int) -> pd.DataFrame:
-    """One row a picture: the prompt's columns, ``k`` and ``file``."""
-    table = prompts.loc[prompts.index.repeat(samples)].reset_index(drop=True)
-    k = table.groupby("case_number").cumcount()
-    return table.assign(k=k, file=table["case_number"].astype(str) + "_" + k.astype(str) + ".png")
 
 
 def score(folder: str | Path, judges: Judges, pipe: Any) -> pd.DataFrame:
@@ -167,21 +122,24 @@ def score(folder: str | Path, judges: Judges, pipe: Any) -> pd.DataFrame:
         GenerationError: not such a folder, pictures missing or of another size, or classes the judges do not know.
     """
     folder = find_drawn(folder)
-    record = json.loads((folder / RECORD).read_text())
-    table = pd.read_csv(folder / LIST, keep_default_na=False)
-    unknown = sorted(set(table["class"]) - set(judges.objects))
+    record = read_record(folder)
+    table = pd.read_csv(folder / LIST, keep_default_na=False, dtype={"prompt": str, "class": str})
+    objects = {same_name(name): name for name in judges.objects}
+    unknown = sorted({name for name in table["class"] if same_name(name) not in objects})
     if unknown:
         strange = ", ".join(map(repr, unknown[:3]))
         raise GenerationError(f"the shipped judges know emoji-sd's {len(judges.objects)} names only, not {strange}")
-    table = _listing(table, record["samples"])
+    table = listing(table, record["samples"])
     files = [folder / name for name in table["file"]]
     absent = sum(not f.is_file() for f in files)
     if absent:
         raise GenerationError(f"{absent} of {len(files)} pictures are missing in {folder}; run scapre generate again")
     images = _read_pictures(files)
-    right = judges.verdicts(images)["object"].to_numpy() == table["class"].to_numpy()
-    targets = set((record["patch"] or {}).get("targets", ()))
-    forgotten = table["class"].isin(targets).to_numpy()
+    if black := int((images.flatten(1).amax(1) == 0).sum()):
+        log.warning("%d pictures are black, as a safety checker or half precision leaves them; draw them anew", black)
+    classes = table["class"].map(same_name)
+    right = judges.verdicts(images)["object"].to_numpy() == classes.map(objects).to_numpy()
+    forgotten = classes.isin(erased(record)).to_numpy()
     rows: list[tuple[str, float, float, float, int]] = []
     sides = {}
     for name, side in (("unlearn accuracy", forgotten), ("preserve accuracy", ~forgotten)):
