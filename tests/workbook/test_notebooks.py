@@ -8,7 +8,8 @@ import nbformat
 import pandas as pd
 import pytest
 from scapre.paths import repository
-from scapre.workbook.runner import check_parameters, find, notebooks, profile_values, run_notebook
+from scapre.workbook.profiles import check_parameters, profile_values
+from scapre.workbook.runner import find, notebooks, run_notebook
 
 
 @pytest.mark.slow

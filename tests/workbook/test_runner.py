@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import nbformat
@@ -9,12 +10,13 @@ import pytest
 import yaml
 from scapre.cli import app
 from scapre.pool import cores
+from scapre.workbook.profiles import check_parameters, parameters, profile_values
 from scapre.workbook.runner import (
     START_TRIES,
     NotebookError,
+    executed_copy,
     find,
     notebooks,
-    profile_values,
     run_many,
     run_notebook,
     scrub,
@@ -87,12 +89,12 @@ def test_a_kernel_that_does_not_start_is_tried_again(
         calls.append(output)
         if len(calls) <= misses:
             raise RuntimeError("Kernel died before replying to kernel_info")
-        Path(output).touch()
+        Path(output).write_text(path.read_text())
 
     monkeypatch.setattr(papermill, "execute_notebook", start)
     if misses < START_TRIES:
         run_notebook(path, tmp_path / "out.ipynb")
-        assert (tmp_path / "out.ipynb").exists()
+        assert [p.name for p in tmp_path.glob("out*")] == ["out.ipynb"]
     else:
         with pytest.raises(NotebookError, match="09_fine: the kernel did not start"):
             run_notebook(path, tmp_path / "out.ipynb")
@@ -151,10 +153,95 @@ def test_profiles_are_checked_before_anything_runs(checkout: Path) -> None:
 def test_scrubbing_removes_what_differs_between_runs(tmp_path: Path) -> None:
     path = write(tmp_path / "09_fine.ipynb", "import ipywidgets\nipywidgets.Checkbox()")
     run_notebook(path, tmp_path / "out.ipynb", {"seed": 2})
-    assert "Checkbox" in (tmp_path / "out.ipynb").read_text()
+    assert "widget-view" not in (tmp_path / "out.ipynb").read_text()  # of a kernel that is gone
     scrub(tmp_path / "out.ipynb")
     done = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     assert not {"papermill", "widgets"} & set(done.metadata)
     assert [c.metadata for c in done.cells] == [{"tags": ["parameters"]}, {"tags": []}]
     assert done.cells[1].outputs == []
     assert done.cells[0].execution_count == 1
+
+
+def cell(path: Path, source: str) -> Path:
+    """A notebook with this parameters cell alone, as an editor without kernels leaves it."""
+    new = nbformat.v4
+    path.parent.mkdir(exist_ok=True)
+    book = new.new_notebook(cells=[new.new_code_cell(source, metadata={"tags": ["parameters"]})])
+    nbformat.write(book, path)
+    return path
+
+
+def test_every_way_to_assign_makes_a_parameter(tmp_path: Path) -> None:
+    path = cell(
+        tmp_path / "01.ipynb",
+        "%matplotlib inline\nfew, many = 10, 100\nx: float = 0.5\n(a, *b) = range(3)\nc = d = None",
+    )
+    known = parameters(path)
+    assert list(known) == ["few", "many", "x", "a", "b", "c", "d"]
+    assert [known[name] for name in ("few", "many", "x", "c")] == [10, 100, 0.5, None]
+    check_parameters(path, {"few": 3, "many": 7.5, "x": 1, "a": "any", "d": [1]})
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_every_name_of_a_parameters_cell_can_be_set(path: Path) -> None:
+    names: dict[str, object] = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(cell.source, names)
+    names.pop("__builtins__")
+    assert parameters(path) == names
+    assert set(papermill.inspect_notebook(str(path))) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("x: 1e-4", {"x": 1e-4}),
+        ("x: 010\ny: 0x10\nz: -3", {"x": 10, "y": 16, "z": -3}),
+        ("x: 12:30\ny: yes\nz: 2026-01-02", {"x": "12:30", "y": "yes", "z": "2026-01-02"}),
+        ("x: true\ny: ~\nz:", {"x": True, "y": None, "z": None}),
+        ("x: .5\ny: 1_000\nz: [a, 1.5]", {"x": 0.5, "y": "1_000", "z": ["a", 1.5]}),
+        ("", {}),
+        ("# nothing yet\n", {}),
+    ],
+)
+def test_profiles_mean_what_they_say(tmp_path: Path, text: str, values: dict) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "01.full.yaml").write_text(text)
+    assert profile_values(tmp_path / "01.ipynb", "full") == values
+
+
+@pytest.mark.parametrize("value", ["12:30", [1], True])
+def test_a_value_of_another_kind_is_refused(tmp_path: Path, value: object) -> None:
+    path = cell(tmp_path / "01.ipynb", "n = 3")
+    with pytest.raises(NotebookError, match=r"01: n is a number \(3\), not a (text|list|switch)"):
+        check_parameters(path, {"n": value})
+
+
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path) -> None:
+    for text in ("", "{}", "no json", '{"cells": 3}'):
+        (tmp_path / "01.ipynb").write_text(text)
+        with pytest.raises(NotebookError, match="is no intact notebook"):
+            check_parameters(tmp_path / "01.ipynb", {})
+
+
+def test_a_notebook_runs_on_this_python_whatever_is_called_python3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text('{"argv": ["false"], "display_name": "another", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    path = cell(tmp_path / "01.ipynb", "import sys\nprint(sys.executable)")
+    run_notebook(path, tmp_path / "out.ipynb")
+    book = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert book.cells[0].outputs[0].text.strip() == sys.executable
+
+
+def test_copies_of_notebooks_of_one_name_do_not_meet(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = executed_copy(checkout / "notebooks" / "01_fine.ipynb")
+    assert ours == checkout / "data" / "cache" / "executed" / "01_fine.ipynb"
+    others = {executed_copy(checkout / folder / "01_fine.ipynb") for folder in ("a", "b")}
+    assert len(others | {ours}) == 3
+    monkeypatch.setenv("SCAPRE_OUT", str(checkout / "out"))
+    assert executed_copy(checkout / "notebooks" / "01_fine.ipynb").is_relative_to(checkout / "out")

@@ -121,7 +121,7 @@ def apply(
     for file in patch:
         find_patch(file)
     meant(model, device)
-    from scapre.patch.export import save_pipeline
+    from scapre.patch.edits import save_pipeline
     from scapre.patch.patch import Patch
 
     loaded = [Patch.load(file) for file in patch]
@@ -149,7 +149,7 @@ def undo(
     """
     find_patch(patch)
     meant(model, device)
-    from scapre.patch.export import save_pipeline
+    from scapre.patch.edits import save_pipeline
     from scapre.patch.patch import Patch
 
     loaded = Patch.load(patch)

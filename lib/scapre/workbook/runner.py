@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-import yaml
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from scapre.files import write_text
-from scapre.mistakes import Mistake
+from scapre.files import replacing, write_text
 from scapre.paths import repository
 from scapre.pool import scatter
+from scapre.workbook.kernel import own_kernel
+from scapre.workbook.profiles import NotebookError, check_parameters, profile_values
 
+START_TIMEOUT = 60  # seconds a kernel may take to start
 CELL_TIMEOUT = 900  # seconds a cell may take at the default parameters
 FULL_TIMEOUT = 86_400  # the same in any other profile
 START_TRIES = 3
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STAGGER = 2.0  # seconds between the starts of neighbours: their kernels then do not race for ports
-
-
-class NotebookError(Mistake, RuntimeError):
-    """A notebook cannot run as asked; the message names it and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class _Errand:
     pause: float
     update: bool
     timeout: int
+    start_timeout: int
 
 
 def notebooks() -> list[Path]:
@@ -68,22 +66,6 @@ def find(name: str) -> Path:
     return matches[0]
 
 
-def profile_values(path: Path, profile: str) -> dict[str, Any]:
-    """Read ``profiles/<notebook>.<profile>.yaml`` beside a notebook; without one: no values.
-
-    Raises:
-        NotebookError: the file holds anything but ``name: value`` lines.
-    """
-    chosen = path.parent / "profiles" / f"{path.stem}.{profile}.yaml"
-    try:
-        values = yaml.safe_load(chosen.read_text()) if chosen.is_file() else {}
-    except yaml.YAMLError as error:
-        raise NotebookError(f"{chosen.name} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise NotebookError(f"{chosen.name} must hold lines `name: value`, as papermill's parameter files do")
-    return values
-
-
 def run_many(
     paths: Sequence[Path],
     *,
@@ -91,6 +73,7 @@ def run_many(
     profile: str = "default",
     update: bool = False,
     timeout: int | None = None,
+    start_timeout: int = START_TIMEOUT,
 ) -> Iterator[Outcome]:
     """Execute notebooks, each in a process of its own; one that fails does not stop the others.
 
@@ -103,6 +86,7 @@ def run_many(
             a notebook without such a file runs at its own defaults.
         update: store the executed copies in place of the notebooks.
         timeout: seconds a cell may take; None: a quarter of an hour by default, a day in a profile.
+        start_timeout: seconds a kernel may take to start.
 
     Yields:
         outcomes, as they come.
@@ -119,7 +103,7 @@ def run_many(
     for i, path in enumerate(paths):
         values = profile_values(path, profile)
         check_parameters(path, values)
-        errands.append(_Errand(path, values, STAGGER * i if i < jobs else 0.0, update, limit))
+        errands.append(_Errand(path, values, STAGGER * i if i < jobs else 0.0, update, limit, start_timeout))
     return (outcome for _, outcome in scatter(_run_one, errands, workers=jobs))
 
 
@@ -127,35 +111,37 @@ def _run_one(errand: _Errand) -> Outcome:
     time.sleep(errand.pause)
     print(f"{errand.path.stem} …", flush=True)
     start = time.perf_counter()
-    output = repository() / "data" / "cache" / "executed" / errand.path.name
+    output = executed_copy(errand.path)
     try:
-        with TemporaryDirectory() as runtime:
-            os.environ["JUPYTER_RUNTIME_DIR"] = runtime  # of this process alone: connection files never meet
-            run_notebook(errand.path, output, errand.parameters, timeout=errand.timeout)
+        limits = {"timeout": errand.timeout, "start_timeout": errand.start_timeout}
+        run_notebook(errand.path, output, errand.parameters, **limits)
     except NotebookError as error:
         return Outcome(errand.path.stem, time.perf_counter() - start, str(error))
     if errand.update:
         scrub(output)
-        output.replace(errand.path)
+        write_text(errand.path, output.read_text(encoding="utf-8"))
     return Outcome(errand.path.stem, time.perf_counter() - start)
 
 
-def check_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters a notebook does not have; papermill only warns.
+def executed_copy(path: Path) -> Path:
+    """Name where the executed copy of a notebook goes: below ``$SCAPRE_OUT``, else the repository.
 
-    Raises:
-        NotebookError: an unknown parameter.
+    Notebooks of other folders get a name of their own, so that two of one name do not share a copy.
     """
-    import papermill  # takes seconds, which a misspelt name need not wait for
-
-    known = papermill.inspect_notebook(str(path))
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
-        raise NotebookError(f"{path.stem} has no parameter {', '.join(unknown)}; it knows {', '.join(known)}")
+    root = Path(os.environ.get("SCAPRE_OUT") or repository())
+    folder = path.resolve().parent
+    ours = folder == (repository() / "notebooks").resolve()
+    mark = "" if ours else f".{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    return root / "data" / "cache" / "executed" / f"{path.stem}{mark}.ipynb"
 
 
 def run_notebook(
-    path: Path, output: Path, parameters: Mapping[str, Any] | None = None, *, timeout: int = CELL_TIMEOUT
+    path: Path,
+    output: Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    timeout: int = CELL_TIMEOUT,
+    start_timeout: int = START_TIMEOUT,
 ) -> float:
     """Execute one notebook and write the executed copy atomically.
 
@@ -166,26 +152,41 @@ def run_notebook(
         NotebookError: an unknown parameter, a cell that fails (the message holds its last line) or
             takes longer than ``timeout`` seconds, a kernel that dies or never starts.
     """
-    import papermill
-
     parameters = dict(parameters or {})
     check_parameters(path, parameters)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.stem + ".partial.ipynb")
     start = time.perf_counter()
+    with replacing(output) as partial, own_kernel() as kernel:
+        draft = partial.with_name(partial.name + ".ipynb")  # papermill writes no other ending
+        try:
+            _execute(path, draft, parameters, kernel, timeout, start_timeout)
+            drop_widgets(draft)
+            draft.replace(partial)
+        finally:
+            draft.unlink(missing_ok=True)
+    return time.perf_counter() - start
+
+
+def _execute(
+    path: Path, output: Path, parameters: Mapping[str, Any], kernel: str, timeout: int, start_timeout: int
+) -> None:
+    """Run papermill, thrice where a kernel does not come up, and say what went wrong in a sentence."""
+    import papermill  # takes seconds, which a misspelt name need not wait for
+
     for attempt in range(START_TRIES):
         try:
             papermill.execute_notebook(
                 str(path),
-                str(partial),
-                parameters,
-                kernel_name="python3",
+                str(output),
+                dict(parameters),
+                kernel_name=kernel,
+                language="python",
+                start_timeout=start_timeout,
                 execution_timeout=timeout,
                 progress_bar=False,
                 log_output=False,
                 extra_arguments=["--log-level=CRITICAL"],  # no notes on plain TCP and on the interrupt at the end
             )
-            break
+            return
         except papermill.PapermillExecutionError as error:
             raise NotebookError(f"{path.stem}, cell {error.exec_count}: {error.ename}: {error.evalue}") from error
         except CellTimeoutError as error:
@@ -195,9 +196,19 @@ def run_notebook(
         except RuntimeError as error:
             # The only other RuntimeError papermill lets through: a kernel that never came up.
             if attempt + 1 == START_TRIES:
-                raise NotebookError(f"{path.stem}: the kernel did not start ({error})") from error
-    partial.replace(output)
-    return time.perf_counter() - start
+                raise NotebookError(
+                    f"{path.stem}: the kernel did not start ({error}); allow it more seconds with --start-timeout"
+                ) from error
+
+
+def drop_widgets(path: Path) -> None:
+    """Remove widgets from an executed copy: their numbers are of a kernel that is gone."""
+    book = nbformat.read(path, as_version=4)
+    book.metadata.pop("widgets", None)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+    write_text(path, nbformat.writes(book) + "\n")
 
 
 def scrub(path: Path) -> None:
