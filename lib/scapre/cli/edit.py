@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scapre.cli.options import Device, Model, PatchFile, Strength, Type, Variant, load, meant, names, settings
+from scapre.files import claim, claim_folder
 from scapre.model.places import EMOJI
 from scapre.patch.places import find_memory, find_patch, undo_path
 
@@ -26,15 +27,18 @@ commands = typer.Typer()
 def erase(
     out: Annotated[Path, typer.Option(help="the patch file to write, NAME.safetensors")],
     model: Model = EMOJI,
-    targets: Annotated[str | None, typer.Option(help='concepts to forget: "a, b"')] = None,
+    targets: Annotated[
+        list[str] | None, typer.Option(help='concepts to forget: "a, b"; may repeat; quotes around a name with a comma')
+    ] = None,
     targets_file: Annotated[
-        str | None, typer.Option(help="a CSV with a column name, or a list of data/concepts")
+        str | None,
+        typer.Option(help="a table with a column name, a .txt of one name a line, or a list of data/concepts"),
     ] = None,
     anchors: Annotated[
         str | None,
         typer.Option(help='what replaces them: one prompt, or one a target: "a, b"; none: the method chooses'),
     ] = None,
-    retain: Annotated[str | None, typer.Option(help='concepts to keep: "a, b"')] = None,
+    retain: Annotated[list[str] | None, typer.Option(help='concepts to keep: "a, b"; may repeat')] = None,
     retain_file: Annotated[
         str | None, typer.Option(help="as --targets-file; names that are targets are left out")
     ] = None,
@@ -60,13 +64,17 @@ def erase(
       scapre erase --targets dog --retain cat --keep-memory one.safetensors --out one-edit.safetensors
       scapre erase --targets lemon --earlier one.safetensors --out two-edit.safetensors
     """
+    from scapre.concepts.names import same_name, split_names
     from scapre.methods.registry import complete, find_method
 
     wanted = names(targets, targets_file, "targets", required=True)
-    kept = [name for name in names(retain, retain_file, "retain") if retain_file is None or name not in wanted]
-    replaced = [a.strip() for a in anchors.split(",")] if anchors and "," in anchors else anchors
+    erased = set(map(same_name, wanted))
+    kept = [n for n in names(retain, retain_file, "retain") if retain_file is None or same_name(n) not in erased]
+    replaced = (split_names(anchors) or " ") if anchors is not None else None
     values = settings(setting or [])
-    undo_path(out)  # what cannot be written or solved is refused before the work
+    # what cannot be written or solved is refused before the work
+    files = [out, undo_path(out) if undo else None, keep_memory]
+    claim(*files)
     complete(method, values)
     _check(wanted, kept, replaced, templates)
     if find_method(method).whole and (keep_memory or earlier):
@@ -79,8 +87,11 @@ def erase(
     from scapre.editing.guard import warnings
     from scapre.editing.memory import Memory
     from scapre.editing.solve import solve
+    from scapre.model.fingerprint import size_of
+    from scapre.model.projections import read_projections, unet_of
 
     pipe = load(model, device, dtype, variant)
+    claim(*files, room=size_of(read_projections(unet_of(pipe))) * (2 if undo else 1))
     start = time.perf_counter()
     asked: dict[str, Any] = {"anchors": replaced, "retained": kept, "method": method, "templates": templates}
     if find_method(method).whole:
@@ -94,8 +105,8 @@ def erase(
     patch.save(out, undo=undo)
     if keep_memory is not None:
         memory.save(keep_memory, pipe)
-    erased, stay = len(patch.provenance["targets"]), len(patch.provenance["retained"])
-    typer.echo(f"{out}: {erased} targets, {stay} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
+    count, stay = len(patch.provenance["targets"]), len(patch.provenance["retained"])
+    typer.echo(f"{out}: {count} targets, {stay} kept, {len(patch.changed)} matrices, {seconds:.1f} s")
     typer.echo(_summary(patch).to_string(float_format="%.4f"))
     for line in warnings(patch):
         typer.echo(f"warning: {line}", err=True)
@@ -121,15 +132,18 @@ def apply(
     for file in patch:
         find_patch(file)
     meant(model, device)
-    from scapre.patch.edits import save_pipeline
+    claim_folder(out)
+    from scapre.model.fingerprint import size_of
+    from scapre.patch.edits import edit_record, edits_of, save_pipeline
     from scapre.patch.patch import Patch
 
     loaded = [Patch.load(file) for file in patch]
     pipe = load(model, device, dtype, variant, loaded[0])
+    claim_folder(out, room=size_of(pipe.unet.state_dict()))
     for each in loaded:
         each.remember(pipe)
-        each.scaled(strength).apply(pipe)
-    typer.echo(save_pipeline(pipe, out))
+        (each.scaled(strength) if strength != 1 else each).apply(pipe)
+    typer.echo(save_pipeline(pipe, out, [*edits_of(pipe), *(edit_record(each, strength) for each in loaded)]))
 
 
 @commands.command()
@@ -149,13 +163,13 @@ def undo(
     """
     find_patch(patch)
     meant(model, device)
-    from scapre.patch.edits import save_pipeline
+    claim_folder(out)
+    from scapre.patch.edits import edits_of, save_pipeline, undo_edit
     from scapre.patch.patch import Patch
 
     loaded = Patch.load(patch)
     pipe = load(model, device, dtype, variant, loaded)
-    loaded.undo(pipe)
-    typer.echo(save_pipeline(pipe, out))
+    typer.echo(save_pipeline(pipe, out, undo_edit(pipe, loaded, edits_of(pipe))))
 
 
 @commands.command()
@@ -200,7 +214,7 @@ def inspect(
         typer.echo(textwrap.fill(f"{name:>15}  {value}", 110, subsequent_indent=" " * 17))
     typer.echo("\ndrift ‖W − W₀‖ / ‖W₀‖ of each matrix")
     drifts = {name: row["drift"] for name, row in loaded.diagnostics.items()}
-    width, largest = max(map(len, drifts)), max(*drifts.values(), 1e-12)
+    width, largest = max(map(len, drifts), default=0), max([*drifts.values(), 1e-12])
     for name, drift in drifts.items():
         typer.echo(f"{name:<{width}}  {drift:.3f}  {'█' * round(40 * drift / largest)}")
     typer.echo(f"\n{_summary(loaded).to_string(float_format='%.4f')}")

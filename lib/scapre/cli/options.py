@@ -75,17 +75,19 @@ def load(model: str, device: str, dtype: Dtype | None, variant: str | None, patc
     return load_pipeline(model, device=device, dtype=type_of(device, dtype, patch), variant=variant)
 
 
-def names(given: str | None, file: str | None, what: str, required: bool = False) -> list[str]:
-    """Read names from an option "a, b" or from a concept file, never both."""
-    if given is not None and file is not None:
+def names(given: list[str] | None, file: str | None, what: str, required: bool = False) -> list[str]:
+    """Read names from options "a, b", which may repeat, or from a concept file, never both."""
+    from scapre.concepts.names import split_names
+
+    if given and file is not None:
         raise ValueError(f"give --{what} or --{what}-file, not both")
-    if required and given is None and file is None:
+    if required and not given and file is None:
         raise ValueError(f"name what to erase with --{what} or --{what}-file")
     if file is not None:
         from scapre.concepts.lists import read_concepts
 
         return read_concepts(file)["name"].tolist()
-    return [name.strip() for name in given.split(",")] if given is not None else []
+    return [name for text in given or () for name in split_names(text)]
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
@@ -96,10 +98,12 @@ def settings(pairs: list[str]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for pair in pairs:
-        key, sign, text = pair.partition("=")
+        key, sign, text = (part.strip() for part in pair.partition("="))
+        if key in values:
+            raise ValueError(f"the setting {key} is given twice; give it once")
         try:
             values[key] = json.loads(text.lower())
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or a number of thousands of digits
             values[key] = text
         if not sign or not (isinstance(values[key], int | float) or WORD.fullmatch(text)):
             raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true, key=false or key=word")

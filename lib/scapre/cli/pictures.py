@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from scapre.cli.options import Device, Model, Strength, Type, Variant, load, meant, type_of
+from scapre.files import claim
 from scapre.model.places import EMOJI, GUIDANCE, STEPS
 from scapre.patch.places import find_patch
-from scapre.pictures.places import find_drawn
+from scapre.pictures.places import RECORD, SCORES, find_drawn
 from scapre.pool import cores
 
 commands = typer.Typer()
@@ -19,7 +20,9 @@ commands = typer.Typer()
 
 @commands.command()
 def generate(
-    prompts: Annotated[Path, typer.Option(help="CSV: case_number,prompt,class,evaluation_seed, or one prompt a line")],
+    prompts: Annotated[
+        Path, typer.Option(help="a table with a column prompt (CSV, JSON lines, …), or one a line")
+    ],
     out: Annotated[Path, typer.Option(help="folder of {case_number}_{k}.png; continued when it exists")],
     model: Model = EMOJI,
     patch: Annotated[Path | None, typer.Option(help="a patch file to apply first")] = None,
@@ -28,6 +31,9 @@ def generate(
     steps: Annotated[int, typer.Option(min=1, help="denoising steps; published SD 1.5 tables use 50")] = STEPS,
     guidance: Annotated[float, typer.Option(help="guidance scale; published SD 1.5 tables use 7.5")] = GUIDANCE,
     batch: Annotated[int, typer.Option(min=1, help="pictures at once; changes no picture")] = 16,
+    by_row: Annotated[
+        bool, typer.Option("--by-row", help="number pictures by row, where prompts share a case")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; default: one a core on the CPU, one on an accelerator")
     ] = None,
@@ -48,10 +54,11 @@ def generate(
     """
     from scapre.concepts.prompts import read_prompts
 
-    table = read_prompts(prompts)
+    table = read_prompts(prompts, by_row=by_row)
     if patch is not None:
         find_patch(patch)
     meant(model, device)
+    claim(out / RECORD)
     from scapre.patch.patch import Patch
     from scapre.pictures.farm import Studio, generate_apart
     from scapre.pictures.generation import generate as draw
@@ -81,7 +88,7 @@ def score(folder: Annotated[Path, typer.Argument(help="a folder of scapre genera
     Example:
       scapre score after
     """
-    find_drawn(folder)
+    claim(find_drawn(folder) / SCORES)
     from scapre.pictures.generation import score as judge
     from scapre.pictures.judges import load_judges
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from scapre.concepts.lists import sentences_of
+from scapre.concepts.lists import odd_styles, sentences_of
 from scapre.concepts.names import spread
+from scapre.editing.guard import told
 from scapre.editing.memory import Memory
 from scapre.editing.solve import DEFAULT, provenance_of, solve
 from scapre.methods.registry import complete, find_method
@@ -18,6 +20,8 @@ from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import check_names, gather, nearest_names
+
+log = logging.getLogger(__name__)
 
 
 def erase(
@@ -95,6 +99,8 @@ def remember(
     named, templates = " " if anchors is None else anchors, templates or chosen.templates
     wanted, kept = check_names(pipe, targets, retained, templates)
     named = spread(named, wanted)
+    for line in odd_styles(wanted, kept, templates, waits):
+        log.warning("%s", line)
     statistics = gather(
         pipe,
         wanted,
@@ -140,4 +146,4 @@ def _edit_whole(
         if not torch.equal(edited[name], old)
     }
     about = {"targets": wanted, "anchors": named, "retained": kept, "templates": templates}
-    return Patch(originals, edited, provenance_of(pipe, method, values, seed, about), facts)
+    return told(pipe, Patch(originals, edited, provenance_of(pipe, method, values, seed, about), facts))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.editing.guard import told
 from scapre.editing.memory import Memory
 from scapre.editing.stages import prepare_stages
 from scapre.methods.registry import build_solver, complete, find_method
@@ -59,7 +60,7 @@ def solve(
         solutions = dict(_solutions(method, solver, originals, progress))
     facts = {name: diagnose(originals[name].double(), each, statistics) for name, each in solutions.items()}
     edited = {name: _stored(originals[name], each) for name, each in solutions.items()}
-    return Patch(originals, edited, provenance_of(pipe, method, values, seed, memory.about), facts)
+    return told(pipe, Patch(originals, edited, provenance_of(pipe, method, values, seed, memory.about), facts))
 
 
 def _solve_stages(
@@ -80,7 +81,7 @@ def _solve_stages(
     )
     about["anchors"] = about["anchors"][: len(about["targets"])]
     originals = read_weights(pipe, stages.edited) | originals
-    return Patch(originals, edited, provenance_of(pipe, method, values, seed, about), facts)
+    return told(pipe, Patch(originals, edited, provenance_of(pipe, method, values, seed, about), facts))
 
 
 def _stored(original: Tensor, solution: Solution) -> Tensor:

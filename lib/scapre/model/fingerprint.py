@@ -42,3 +42,8 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def size_of(weights: Mapping[str, Tensor]) -> int:
+    """Bytes that weights take in a file."""
+    return sum(weight.numel() * weight.element_size() for weight in weights.values())

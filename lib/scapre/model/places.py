@@ -10,6 +10,10 @@ from scapre.paths import repository
 #: the shipped model, and what it is drawn with
 EMOJI = "data/models/emoji-sd"
 STEPS, GUIDANCE = 8, 3.0
+ONE_FILE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+NO_ENCODER = (
+    "{} has no first text encoder, as SDXL's refiner; edit the base model, whose pictures the refiner only sharpens"
+)
 
 
 def locate(model: str | Path) -> Path | None:
@@ -17,16 +21,33 @@ def locate(model: str | Path) -> Path | None:
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: the model has no UNet (see ``refusal``).
+        ValueError: the model has no UNet (see ``refusal``) or no first text encoder, is one file, or holds pickles.
     """
+    if Path(model).suffix.lower() in ONE_FILE:
+        raise ValueError(
+            f"{model} is a checkpoint of one file; write it as a folder once, with diffusers' "
+            f"StableDiffusionPipeline.from_single_file({str(model)!r}).save_pretrained(FOLDER), and name that folder"
+        )
     place = _local(model)
     if place is None:
         return None
     if not (place / "model_index.json").is_file():
         raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
-    index = json.loads((place / "model_index.json").read_text())
+    try:
+        index = dict(json.loads((place / "model_index.json").read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{place / 'model_index.json'} is damaged ({error}); restore it") from error
     if "unet" not in index:  # refused before gigabytes are read
         raise ValueError(refusal(index.get("_class_name", str(model)), "transformer" in index))
+    if index.get("text_encoder") == [None, None]:
+        raise ValueError(NO_ENCODER.format(index.get("_class_name", str(model))))
+    for part in ("unet", "text_encoder", "text_encoder_2", "vae"):
+        if list(place.glob(f"{part}/*.bin")) and not list(place.glob(f"{part}/*.safetensors")):
+            raise ValueError(
+                f"{place}/{part} holds its weights as .bin, a pickle, which is not read; write the model anew once, "
+                f"with diffusers' DiffusionPipeline.from_pretrained({str(place)!r}, use_safetensors=False)"
+                ".save_pretrained(FOLDER), and name that folder"
+            )
     return place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scapre.model.places import NO_ENCODER
 from scapre.model.projections import remedy, unet_of
 from scapre.model.weights import ENCODERS
 
@@ -17,10 +18,7 @@ def check_ready(pipe: Any) -> None:
     """
     unet = unet_of(pipe)
     if getattr(pipe, "text_encoder", None) is None or getattr(pipe, "tokenizer", None) is None:
-        raise ValueError(
-            f"{type(pipe).__name__} has no first text encoder, as SDXL's refiner; edit the base model, "
-            "whose pictures the refiner only sharpens"
-        )
+        raise ValueError(NO_ENCODER.format(type(pipe).__name__))
     kind = getattr(getattr(unet, "config", None), "encoder_hid_dim_type", None)
     if kind not in (None, "ip_image_proj"):  # IP-Adapter's passes text on as it is
         raise ValueError(f"this UNet projects text before attention reads it ({kind}); use Stable Diffusion or SDXL")

@@ -56,14 +56,14 @@ def fill(pipe: Any, folder: Path, edits: Sequence[dict[str, Any]]) -> None:
         write_text(folder / EDITS, json.dumps(list(edits), indent=1) + "\n")
 
 
-def in_effect(pipe: Any, patch: Patch) -> Patch:
-    """Return a patch as it is in effect in an edited folder: at the strength it was applied with.
+def undo_edit(pipe: Any, patch: Patch, edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Undo a patch at the strength it was applied with, and return the edits that stay.
 
     Raises:
-        PatchError: it was applied at a part of its strength, and its originals are not at hand.
+        PatchError: see ``Patch.undo``.
     """
     whole = fingerprint(patch.changed)
-    for edit in reversed(edits_of(pipe)):
-        if edit.get("sha256") == whole and edit.get("applied", 1.0) != 1:
-            return patch.scaled(edit["applied"])
-    return patch
+    place = next((i for i in reversed(range(len(edits))) if edits[i].get("sha256") == whole), None)
+    strength = 1.0 if place is None else edits[place].get("applied", 1.0)
+    (patch if strength == 1 else patch.scaled(strength)).undo(pipe)
+    return [edit for i, edit in enumerate(edits) if i != place]
