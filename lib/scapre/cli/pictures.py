@@ -20,9 +20,7 @@ commands = typer.Typer()
 
 @commands.command()
 def generate(
-    prompts: Annotated[
-        Path, typer.Option(help="a table with a column prompt (CSV, JSON lines, …), or one a line")
-    ],
+    prompts: Annotated[Path, typer.Option(help="a table with a column prompt (CSV, JSON lines, …), or one a line")],
     out: Annotated[Path, typer.Option(help="folder of {case_number}_{k}.png; continued when it exists")],
     model: Model = EMOJI,
     patch: Annotated[Path | None, typer.Option(help="a patch file to apply first")] = None,

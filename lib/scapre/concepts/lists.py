@@ -110,9 +110,7 @@ def odd_styles(targets: Sequence[str], retained: Sequence[str], templates: str, 
         found.append(f"{styles[0]} is a style and others are not; erase styles apart from objects")
     if templates != "name":
         said = sentences_of(templates)[1].format(styles[0])
-        found.append(
-            f"{said!r} is no sentence; say a style as captions do, as '{styles[0]} style', in templates 'name'"
-        )
+        found.append(f"{said!r} is no sentence; say '{styles[0]} style' as captions do, with templates 'name'")
     if nearest and retained and not any(same_name(name) in known for name in retained):
         found.append(f"no style is kept, so {styles[0]} turns into an object; keep other styles, or give anchors ' '")
     return found
