@@ -23,8 +23,8 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import save_file
 base, folder, form, out = sys.argv[1:]
 pipe = DiffusionPipeline.from_pretrained(folder if form == "pipeline" else base, use_safetensors=True)
-if form in ("lora", "dora"):
-    pipe.load_lora_weights(folder)
+if form in ("lora", "dora", "webui"):
+    pipe.load_lora_weights(folder, weight_name="scapre-webui.safetensors" if form == "webui" else None)
     pipe.fuse_lora()
     pipe.unload_lora_weights()
 text = {f"text_encoder.{k}": v.clone() for k, v in pipe.text_encoder.state_dict().items()}
@@ -51,7 +51,13 @@ def both(pipe: Any) -> scapre.Patch:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "form", "tolerance"),
-    [("patch", "lora", 0.05), ("patch", "dora", 1e-5), ("both", "lora", 0.05), ("both", "pipeline", 1e-6)],
+    [
+        ("patch", "lora", 0.05),
+        ("patch", "dora", 1e-5),
+        ("both", "lora", 0.05),
+        ("both", "webui", 0.05),
+        ("both", "pipeline", 1e-6),
+    ],
 )
 def test_stock_diffusers_loads_it(
     pipe: Any, made: str, request: pytest.FixtureRequest, tmp_path: Path, form: str, tolerance: float

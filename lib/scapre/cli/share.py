@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scapre.cli.options import Device, Type, Variant, load, meant, names
+from scapre.files import claim, claim_folder, replacing, write_text
 from scapre.model.places import EMOJI
 from scapre.patch.places import check_form, find_patch
 from scapre.paths import repository
@@ -21,7 +22,7 @@ CURVES = ("confined", "scapre-scale", "scapre-paper", "uce")
 def export(
     patch: Annotated[Path, typer.Argument(help="a patch file")],
     out: Annotated[Path, typer.Option(help="the folder to write; must not exist")],
-    form: Annotated[str, typer.Option(help="patch, lora, dora or pipeline")] = "lora",
+    form: Annotated[str, typer.Option(help="patch, lora, dora, webui (A1111, Forge, ComfyUI) or pipeline")] = "lora",
     model: Annotated[
         str | None, typer.Option(help="base model; for pipeline, and for patches without originals")
     ] = None,
@@ -33,11 +34,12 @@ def export(
     dtype: Type = None,
     variant: Variant = None,
 ) -> None:
-    """Write a folder ready to publish, with a model card: stock diffusers loads every form.
+    """Write a folder ready to publish, with a model card that says which programs load it.
 
     \b
     Examples:
       scapre export no-dog.safetensors --form dora --tolerance 1e-6 --out no-dog-dora
+      scapre export no-dog.safetensors --form webui --out no-dog-for-comfyui
       scapre export no-dog.safetensors --form pipeline --model data/models/emoji-sd --out no-dog-full
     """
     find_patch(patch)
@@ -45,6 +47,7 @@ def export(
     if scores is not None and not scores.is_file():
         raise ValueError(f"there is no file {scores}; make it with scapre score")
     meant(model, device)
+    claim_folder(out)
     import pandas as pd
 
     from scapre.patch.export import export as write_export
@@ -64,7 +67,7 @@ def export(
     )
     if table is not None:
         lost = table["error"]
-        typer.echo(f"ranks {table['rank'].min()} to {table['rank'].max()}, mean {table['rank'].mean():.1f}")
+        typer.echo(f"rank {table['rank'].max()}")
         typer.echo(f"share of the edit that is lost: mean {lost.mean():.1e}, largest {lost.max():.1e}")
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 2**20
     typer.echo(f"{out}, {size:.1f} MB")
@@ -81,8 +84,14 @@ def ranks(
     Example:
       scapre ranks
     """
+    from scapre.concepts.names import same_name
+
     targets = names(None, targets_file, "targets")
-    kept = [name for name in names(None, retain_file, "retain") if name not in targets]
+    erased = set(map(same_name, targets))
+    kept = [name for name in names(None, retain_file, "retain") if same_name(name) not in erased]
+    path = repository() / "data" / "results" / "export" / "lora_error.csv"
+    picture = repository() / "figures" / "export" / "lora_error.png"
+    claim(path, picture)
     import matplotlib.pyplot as plt
     import pandas as pd
 
@@ -97,13 +106,10 @@ def ranks(
         made = erase(pipe, targets, retained=kept, method=method)
         parts.append(error_curve(made, RANKS).assign(method=method, n=len(targets)))
     table = pd.concat(parts)[["method", "n", "form", "rank", "error"]]
-    path = repository() / "data" / "results" / "export" / "lora_error.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.4g", lineterminator="\n")
+    write_text(path, table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
     figures.theme()
     figures.adapter_error(table).set_title(f"{len(targets)} concepts of emoji-sd erased")
-    picture = repository() / "figures" / "export" / "lora_error.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    plt.savefig(picture, metadata={"Software": None})
+    with replacing(picture) as partial:
+        plt.savefig(partial, format="png", metadata={"Software": None})
     plt.close("all")
     typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from scapre.files import claim, replacing, write_text
 from scapre.paths import repository
 
 commands = typer.Typer()
@@ -32,6 +33,9 @@ def bench(
     find_shape(model)
     chosen = list(SOLVERS) if method == "all" else [method]
     find_method(chosen[0])
+    path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
+    picture = repository() / "figures" / "bench" / f"{path.stem}.png"
+    claim(path, picture)
     import matplotlib.pyplot as plt
     import pandas as pd
 
@@ -39,18 +43,15 @@ def bench(
     from scapre.workbook import figures
 
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
-    path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.3f")
+    write_text(path, table.to_csv(index=False, float_format="%.3f"))
     figures.theme()
     tidy = table.melt(["n", "method"], ["total", "floor", "naive"], "what", "seconds")
     if len(chosen) > 1:
         tidy = tidy[tidy["what"] == "total"].assign(what=tidy["method"])
     axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
     axes.set(yscale="log", title=f"{method} at the shapes of {model}")
-    picture = repository() / "figures" / "bench" / f"{path.stem}.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    plt.savefig(picture, metadata={"Software": None}, bbox_inches="tight")
+    with replacing(picture) as partial:
+        plt.savefig(partial, format="png", metadata={"Software": None}, bbox_inches="tight")
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
@@ -68,12 +69,12 @@ def families(
     from scapre.methods.registry import find_method
 
     find_method(method)
+    path = repository() / "data" / "results" / "bench" / f"families_{method}.csv"
+    claim(path)
     from scapre.editing.bench import families as measure
 
     table = measure(n, method)
-    path = repository() / "data" / "results" / "bench" / f"families_{method}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.3f")
+    write_text(path, table.to_csv(index=False, float_format="%.3f"))
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 
@@ -88,6 +89,7 @@ def run(
     cell_timeout: Annotated[
         int | None, typer.Option(min=1, help="seconds a cell may take; default 900, in a profile a day")
     ] = None,
+    start_timeout: Annotated[int, typer.Option(min=1, help="seconds a kernel may take to start")] = 60,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler that measures the cases of a full profile, or local")
     ] = None,
@@ -99,13 +101,15 @@ def run(
       scapre run 00
       scapre run --profile full --jobs 2
     """
-    from scapre.workbook.runner import find, notebooks, run_many
+    from scapre.workbook.runner import executed_copy, find, notebooks, run_many
 
     if scheduler:
         os.environ["SCAPRE_SCHEDULER"] = scheduler  # read where a notebook's sweep starts
     failed = False
-    paths = [find(name) for name in names] if names else notebooks()
-    for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, timeout=cell_timeout):
+    paths = list(dict.fromkeys(find(name) for name in names)) if names else notebooks()
+    claim(*map(executed_copy, paths))
+    limits: dict[str, Any] = {"timeout": cell_timeout, "start_timeout": start_timeout}
+    for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, **limits):
         typer.echo(outcome.error or f"{outcome.name} {outcome.seconds:.0f} s", err=bool(outcome.error))
         failed |= bool(outcome.error)
     if failed:
@@ -117,7 +121,7 @@ def figures(
     jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
 ) -> None:
     """Run all notebooks at their defaults: every figure and table of the workbook anew."""
-    run(None, "default", jobs, False, None, None)
+    run(None, "default", jobs, False, None)
 
 
 @commands.command()
@@ -130,6 +134,7 @@ def site(
     Example:
       scapre site --out public
     """
+    claim((out or repository() / "site") / "index.html")
     from scapre.workbook.site import build_site
 
     typer.echo(build_site(out or repository() / "site")[0])

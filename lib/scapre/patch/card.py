@@ -10,14 +10,32 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from scapre.model.fingerprint import fingerprint
 from scapre.model.weights import part_of
+from scapre.patch.naming import SDXL_WIDTH
 from scapre.patch.patch import Patch
 
 #: how each form is loaded; FOLDER is the exported folder
 LOADING = {
     "lora": "pipe.load_lora_weights('FOLDER')  # needs peft",
     "dora": "pipe.load_lora_weights('FOLDER')  # needs peft",
+    "webui": "pipe.load_lora_weights('FOLDER', weight_name='scapre-webui.safetensors')  # or copied to models/Lora",
     "pipeline": "pipe = diffusers.DiffusionPipeline.from_pretrained('FOLDER')",
 }
+#: which programs load a form; who uses another one would draw the concepts as before and not be told
+READERS = {
+    "patch": "diffusers, and tools that read UCE's or ESD's files. A1111, Forge and ComfyUI load none of it: use "
+    "form `webui`.",
+    "lora": "diffusers with peft. A1111, Forge and ComfyUI find none of its names and say nothing, so the concepts "
+    "stay: use form `webui`.",
+    "dora": "diffusers with peft. A1111, Forge and ComfyUI find none of its names and say nothing, so the concepts "
+    "stay: use form `webui`.",
+    "webui": "A1111 and Forge (`models/Lora`, at weight 1), ComfyUI (`models/loras`, strength 1), diffusers with "
+    "peft. At another weight the edit is a part of itself.",
+    "pipeline": "diffusers. Programs that read one-file checkpoints need it converted first.",
+}
+CLIP_SKIP = (
+    "The edit was computed on the layer of the text encoder that the model reads by default. Drawn with `clip_skip`, "
+    "names have other features, and what was erased may come through."
+)
 BYPASSES = (
     "Image prompts (IP-Adapter) and personalised tokens (Custom Diffusion) bring their own key and value projections, "
     "which no edit of `to_k` and `to_v` touches.",
@@ -36,7 +54,6 @@ UNDOABLE = (
     "matters, publish the pipeline form and not the base model."
 )
 POOLED = "SDXL also reads the pooled text through `add_embedding`; the edit leaves that path as it was."
-SDXL_WIDTH = 2048
 
 
 def base_licence(folder: str | Path) -> str | None:
@@ -68,8 +85,9 @@ def card_text(
     count = len(patch.provenance["targets"])
     data = _metadata(base, form, licence, metrics)
     drift = pd.DataFrame(patch.diagnostics).T
-    shown = drift[[c for c in ("drift", "retained_drift", "residual") if c in drift]].agg(["mean", "max"])
-    bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
+    columns = [c for c in ("drift", "retained_drift", "residual") if c in drift]
+    shown = drift[columns].agg(["mean", "max"]) if columns else drift
+    bypasses = [*BYPASSES, CLIP_SKIP, *([] if form == "pipeline" else [UNDOABLE])]
     projections = (w for name, w in patch.changed.items() if name.endswith(("to_k.weight", "to_v.weight")))
     if any(w.shape[1] == SDXL_WIDTH for w in projections):
         bypasses.append(POOLED)
@@ -81,6 +99,7 @@ def card_text(
         f"# {base} without {count} concept{'s' if count > 1 else ''}",
         f"Edited by scapre: {', '.join(f'{n} weights of {part}' for part, n in counts.items())}; nothing else changed.",
         _loading(form, list(counts.index)),
+        f"**Loaded by** {READERS[form]}",
         "## What and how",
         _facts(patch).to_frame("value").to_markdown(),
         "## How far the weights moved",

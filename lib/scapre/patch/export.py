@@ -18,10 +18,9 @@ from scapre.model.weights import WRAPPER, part_of
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
 from scapre.patch.edits import edit_record, edits_of, fill
+from scapre.patch.naming import FILES, diffusers_state, kohya_state, one_rank
 from scapre.patch.patch import Patch
 from scapre.patch.places import PatchError, check_form
-
-ADAPTER_FILE = "pytorch_lora_weights.safetensors"  # the name load_lora_weights looks for in a folder
 
 
 def make_adapters(
@@ -36,8 +35,8 @@ def make_adapters(
 
     Args:
         patch: with its originals at hand.
-        form: ``lora``, or ``dora``, which is exact at a lower rank when the method ends with one
-            Bures row step.
+        form: ``lora`` or ``webui``, which differ in names alone, or ``dora``, which is exact at a lower rank
+            when the method ends with one Bures row step.
         rank: of every matrix; None: as few as the tolerance allows, matrix by matrix.
         tolerance: largest share of the edit that may be lost.
         progress: show a bar.
@@ -47,13 +46,15 @@ def make_adapters(
 
     Raises:
         ValueError: unknown form, or a rank below 1, or a tolerance outside (0, 1).
-        PatchError: the originals are not at hand, or the patch changes nothing.
+        PatchError: the originals are not at hand, or the patch changes nothing, or a weight that is no matrix.
     """
-    if form not in ("lora", "dora"):
-        raise ValueError(f"unknown adapter form {form!r}; known: lora, dora")
+    if form not in FILES:
+        raise ValueError(f"unknown adapter form {form!r}; known: {', '.join(FILES)}")
     check_form(form, rank, tolerance)
     if not patch.changed:
         raise PatchError("this patch changes nothing, so there is nothing to export")
+    if other := next((name for name, weight in patch.changed.items() if weight.ndim != 2), None):
+        raise PatchError(f"{other} is no matrix, which an adapter holds alone; use form patch or pipeline")
     adapters = {}
     for name, new in tqdm(patch.changed.items(), desc=f"factoring, {form}", disable=not progress):
         old = patch.originals()[name]
@@ -95,15 +96,16 @@ def export(
     licence: str | None = None,
     progress: bool = False,
 ) -> pd.DataFrame | None:
-    """Write a folder ready to publish: weights that stock diffusers loads, and a model card.
+    """Write a folder ready to publish: weights that other programs load, and a model card that says which.
 
     Args:
         patch: the edit.
         folder: must not exist yet; appears only when complete.
-        form: ``patch`` (without its undo), ``lora``, ``dora`` or ``pipeline``.
+        form: ``patch`` (without its undo), ``lora``, ``dora``, ``webui`` (a LoRA under kohya's names, for A1111,
+            Forge and ComfyUI) or ``pipeline``.
         pipe: the base model: required for ``pipeline``, else for adapters of patches without
             originals and for the licence in its card.
-        rank, tolerance: of adapters, see ``make_adapters``.
+        rank, tolerance: of adapters, see ``make_adapters``; all get the largest rank of them.
         metrics: measured on pictures, for the card: columns ``metric, value``.
         licence: of the base model; None: the one in its card.
         progress: show a bar.
@@ -133,29 +135,17 @@ def export(
         elif form == "patch":
             patch.save(partial / "patch.safetensors", undo=False)
         else:
-            adapters = make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress)
+            adapters = one_rank(make_adapters(patch, form, rank=rank, tolerance=tolerance, progress=progress))
             table = errors(patch, adapters)
-            about = {"provenance": json.dumps(patch.provenance), "form": form}
-            write_tensors(partial / ADAPTER_FILE, adapter_state(adapters), {"format": "pt", **about})
+            about = {"format": "pt", "provenance": json.dumps(patch.provenance), "form": form}
+            if form == "webui":
+                held = str(table["rank"].max())
+                about |= {"ss_network_module": "networks.lora", "ss_network_dim": held, "ss_network_alpha": held}
+            name_all = kohya_state if form == "webui" else diffusers_state
+            write_tensors(partial / FILES[form], name_all(adapters), about)
         text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
         write_text(partial / "README.md", text)
     return table
-
-
-def adapter_state(adapters: dict[str, Adapter]) -> dict[str, Tensor]:
-    """Name the factors as ``load_lora_weights`` expects them, which knows two spellings: UNet and text encoders."""
-    state: dict[str, Tensor] = {}
-    for name, each in adapters.items():
-        part, inner = part_of(name.removesuffix(".weight"))
-        if part == "unet":
-            names = [f"unet.{inner}.lora_A.weight", f"unet.{inner}.lora_B.weight"]
-        else:
-            stem = f"{part}.{WRAPPER}{inner.removeprefix(WRAPPER)}.lora_linear_layer"
-            names = [f"{stem}.down.weight", f"{stem}.up.weight"]
-        state |= dict(zip(names, (each.down.cpu().contiguous(), each.up.cpu().contiguous()), strict=True))
-        if each.magnitude is not None:
-            state[f"unet.{inner}.lora_magnitude_vector"] = each.magnitude.cpu().contiguous()
-    return state
 
 
 def error_curve(patch: Patch, ranks: Sequence[int]) -> pd.DataFrame:

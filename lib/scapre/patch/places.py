@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scapre.mistakes import Mistake
 
-FORMS = ("patch", "lora", "dora", "pipeline")
+FORMS = ("patch", "lora", "dora", "webui", "pipeline")
 
 
 class PatchError(Mistake, RuntimeError):

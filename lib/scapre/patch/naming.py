@@ -1,0 +1,66 @@
+"""Adapters under the names that other programs look for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from scapre.model.weights import ENCODERS, WRAPPER, part_of
+from scapre.patch.adapters import Adapter
+
+SDXL_WIDTH = 2048  # of text features
+#: form → the file in its folder; ``load_lora_weights`` looks for diffusers' own name in a folder
+FILES = {"webui": "scapre-webui.safetensors"} | dict.fromkeys(("lora", "dora"), "pytorch_lora_weights.safetensors")
+
+
+def one_rank(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
+    """Give all adapters the largest rank, filled up with zeros: loaders that know one scale then scale right."""
+    rank = max(each.rank for each in adapters.values())
+
+    def filled(each: Adapter) -> Adapter:
+        more = rank - each.rank
+        return Adapter(pad(each.up, (0, more)), pad(each.down, (0, 0, 0, more)), each.magnitude)
+
+    return {name: filled(each) for name, each in adapters.items()}
+
+
+def diffusers_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
+    """Name the factors as ``load_lora_weights`` expects them, which knows two spellings: UNet and text encoders."""
+    state: dict[str, Tensor] = {}
+    for name, each in adapters.items():
+        part, inner = part_of(name.removesuffix(".weight"))
+        if part == "unet":
+            names = [f"unet.{inner}.lora_A.weight", f"unet.{inner}.lora_B.weight"]
+        else:
+            stem = f"{part}.{_wrapped(inner)}.lora_linear_layer"
+            names = [f"{stem}.down.weight", f"{stem}.up.weight"]
+        state |= dict(zip(names, (each.down, each.up), strict=True))
+        if each.magnitude is not None:
+            state[f"unet.{inner}.lora_magnitude_vector"] = each.magnitude
+    return state
+
+
+def kohya_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
+    """Name factors as A1111, Forge and ComfyUI read them: kohya's ``lora_unet_….lora_down.weight``, up and alpha.
+
+    Text encoders are ``lora_te``, those of SDXL ``lora_te1`` and ``lora_te2``. The scale alpha / rank is 1.
+    """
+    two = any(each.down.shape[1] == SDXL_WIDTH or part_of(name)[0] == ENCODERS[1] for name, each in adapters.items())
+    prefixes = dict(zip(ENCODERS, ("lora_te1", "lora_te2") if two else ("lora_te", ""), strict=True))
+    state = {}
+    for name, each in adapters.items():
+        part, inner = part_of(name.removesuffix(".weight"))
+        spelt = inner if part == "unet" else _wrapped(inner)
+        module = f"{prefixes.get(part, 'lora_unet')}_{spelt.replace('.', '_')}"
+        state[f"{module}.lora_down.weight"] = each.down
+        state[f"{module}.lora_up.weight"] = each.up
+        state[f"{module}.alpha"] = torch.tensor(float(each.rank))
+    return state
+
+
+def _wrapped(inner: str) -> str:
+    """A text encoder's weight by the name it had before transformers 5, which other programs keep."""
+    return WRAPPER + inner.removeprefix(WRAPPER)
