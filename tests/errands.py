@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+
+from scapre.pool import worker_number
 
 
 def square(number: int) -> int:
@@ -27,3 +30,8 @@ def square_or_die(job: tuple[str, int, int]) -> int:
     if number == 3 and starts < deaths:
         os.kill(os.getpid(), signal.SIGKILL)
     return square(number)
+
+
+def numbered(_: int) -> int:
+    time.sleep(0.2)  # so that each process takes some
+    return worker_number()

@@ -7,8 +7,8 @@ from unittest.mock import MagicMock
 
 import distributed
 import pytest
-from errands import square, square_or_die, threads
-from scapre.pool import TRIES, JobError, _on_dask, cores, scatter
+from errands import numbered, square, square_or_die, threads
+from scapre.pool import TRIES, JobError, _on_dask, cores, scatter, worker_number
 
 
 def starts(folder: Path) -> dict[int, int]:
@@ -44,6 +44,11 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OMP_NUM_THREADS" not in os.environ
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert dict(scatter(threads, [0], workers=1)) == {0: 1}
+
+
+def test_processes_side_by_side_have_numbers(tmp_path: Path) -> None:
+    assert {number for _, number in scatter(numbered, range(8), workers=2)} == {0, 1}
+    assert worker_number() == 0
 
 
 def test_leaving_early_ends_the_workers() -> None:

@@ -17,6 +17,7 @@ from scapre.mistakes import Mistake
 
 TRIES = 3  # processes one job may cost
 CONNECT = 20  # seconds a scheduler has to answer
+NUMBER = "SCAPRE_WORKER"  # environment variable that tells a process its number
 SHOWN = 80  # characters of a job in a message
 
 Job = TypeVar("Job")
@@ -82,8 +83,8 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     """Keep one pool a worker, so that a death concerns one job and is known to be its own."""
     threads = max(1, cores() // workers)
     waiting, deaths, failed = deque(range(len(jobs))), Counter[int](), dict[int, BaseException]()
-    idle = [_worker() for _ in range(workers)]
-    busy: dict[Future[Result], tuple[int, ProcessPoolExecutor]] = {}
+    idle = [_Process(number) for number in range(workers)]
+    busy: dict[Future[Result], tuple[int, _Process]] = {}
     try:
         while waiting or busy:
             while waiting and idle:
@@ -93,13 +94,13 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
                         busy[pool.submit(function, jobs[waiting[0]])] = waiting[0], pool
                     waiting.popleft()
                 except BrokenProcessPool:  # it died at rest
-                    idle.append(_worker())
+                    idle.append(_Process(pool.number))
             for done in wait(busy, return_when=FIRST_COMPLETED).done:
                 index, pool = busy.pop(done)
                 error = done.exception()
                 if isinstance(error, BrokenProcessPool):
                     pool.shutdown()
-                    pool = _worker()
+                    pool = _Process(pool.number)
                     deaths[index] += 1
                     log.warning("the process of job %d died (%d of %d)", index, deaths[index], TRIES)
                     if deaths[index] < TRIES:
@@ -118,8 +119,21 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     _complain(failed, jobs)
 
 
-def _worker() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"))
+class _Process(ProcessPoolExecutor):
+    """One process, and its number among those that work side by side."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(1, get_context("spawn"), _enter, (number,))
+        self.number = number
+
+
+def _enter(number: int) -> None:
+    os.environ[NUMBER] = str(number)
+
+
+def worker_number() -> int:
+    """Count which of the processes working side by side this is, from 0; 0 in a process that no pool started."""
+    return int(os.environ.get(NUMBER, 0))
 
 
 @contextmanager

@@ -155,3 +155,13 @@ def test_without_an_event_loop_a_trigger_works_at_once() -> None:
     trigger()
     trigger()
     assert seen == [1, 1]
+
+
+def test_an_error_of_any_kind_is_shown_and_waited_for_no_longer(look: Look, answer: Exploration) -> None:
+    def fail(choices: Choices) -> Exploration:
+        raise RuntimeError("out of <memory>")
+
+    shown = Explorer(look, ["dog", "wolf"], CHOICES)
+    shown._look = fail
+    shown.controls["strength"].value = 0.5
+    assert shown.status.value == "<b>RuntimeError: out of &lt;memory&gt;</b>"

@@ -33,7 +33,7 @@ def generate(
         bool, typer.Option("--by-row", help="number pictures by row, where prompts share a case")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes; default: one a core on the CPU, one on an accelerator")
+        int | None, typer.Option(min=1, help="processes; default: one a core on the CPU, one an accelerator")
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="address of a Dask scheduler, or local for a cluster started here")
@@ -58,12 +58,13 @@ def generate(
     meant(model, device)
     claim(out / RECORD)
     from scapre.patch.patch import Patch
-    from scapre.pictures.farm import Studio, generate_apart
+    from scapre.pictures.farm import Studio, accelerators, generate_apart
     from scapre.pictures.generation import generate as draw
 
     loaded = Patch.load(patch) if patch else None
     common: dict[str, Any] = {"samples": samples, "steps": steps, "guidance": guidance, "batch": batch}
-    usual = cores() if device == "cpu" and len(table) * samples > batch else 1
+    usual = cores() if device == "cpu" else accelerators(device)
+    usual = usual if len(table) * samples > batch else 1
     if scheduler or (workers or usual) > 1:
         held = type_of(device, dtype, loaded)
         studio = Studio(model, device, held, variant, str(patch.resolve()) if patch else None, strength)

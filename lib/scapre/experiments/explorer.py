@@ -110,11 +110,13 @@ class Explorer(widgets.VBox):
         start = perf_counter()
         try:
             found = self._look(self.choices)
-        except ValueError as error:
-            self.status.value = f"<b>{escape(str(error))}</b>"
+            shown = {"pictures": _png(found.pictures()), "curves": _png(found.curves())}
+        except Exception as error:  # whatever it is, nobody waits for ever; Jupyter would not show it
+            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+            self.status.value = f"<b>{escape(kind + str(error))}</b>"
             return
-        for name, figure in (("pictures", found.pictures()), ("curves", found.curves())):
-            self.views[name].value = _png(figure)
+        for name, picture in shown.items():
+            self.views[name].value = picture
             self.views[name].remove_class(STALE)
         seen = ", ".join(f"{side} {share:.0f} %" for side, share in found.recognised().items())
         self.status.value = f"recognised after the edit: {seen} ({perf_counter() - start:.1f} s)"

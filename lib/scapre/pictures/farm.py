@@ -16,7 +16,7 @@ from scapre.model.backbones import load_pipeline
 from scapre.patch.patch import Patch
 from scapre.pictures.generation import batches, draw_batch, say_cut
 from scapre.pictures.record import open_folder
-from scapre.pool import scatter
+from scapre.pool import scatter, worker_number
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,24 @@ class Studio:
 @lru_cache(maxsize=1)
 def _open(studio: Studio) -> tuple[Any, Patch | None]:
     """Load model and edit once a process."""
-    pipe, patch = load_pipeline(studio.model, device=studio.device, dtype=studio.dtype, variant=studio.variant), None
+    place, patch = own_device(studio.device), None
+    pipe = load_pipeline(studio.model, device=place, dtype=studio.dtype, variant=studio.variant)
     if studio.patch:
         patch = Patch.load(studio.patch)
         patch.remember(pipe)
         patch = patch.scaled(studio.strength) if studio.strength != 1 else patch
     return pipe, patch
+
+
+def accelerators(device: str) -> int:
+    """Count the accelerators a device's name stands for: all of that kind, or the one with a number."""
+    return max(1, torch.cuda.device_count()) if device == "cuda" else 1
+
+
+def own_device(device: str) -> str:
+    """Choose this process's accelerator where there are several and none is named."""
+    count = accelerators(device)
+    return f"{device}:{worker_number() % count}" if count > 1 else device
 
 
 @dataclass(frozen=True)
