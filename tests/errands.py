@@ -35,3 +35,10 @@ def square_or_die(job: tuple[str, int, int]) -> int:
 def numbered(_: int) -> int:
     time.sleep(0.2)  # so that each process takes some
     return worker_number()
+
+
+def wait_and_tell(file: str) -> None:
+    """Say which process this is, and stay."""
+    Path(f"{file}.partial").write_text(str(os.getpid()))
+    Path(f"{file}.partial").replace(file)
+    time.sleep(600)

@@ -37,7 +37,7 @@ PARTIES = {
     "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat pandas papermill pygments seaborn torch tqdm yaml",
     "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",
-    "editing": "pandas PIL safetensors torch tqdm",
+    "editing": "pandas PIL torch tqdm",
     "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",
     "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
     "training": "diffusers numpy pandas safetensors tokenizers torch tqdm transformers",

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, TypeVar
 
 from scapre.mistakes import Mistake
@@ -129,6 +130,15 @@ class _Process(ProcessPoolExecutor):
 
 def _enter(number: int) -> None:
     os.environ[NUMBER] = str(number)
+    Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    """End with the process that started this one, which otherwise waits for ever for jobs of a dead one."""
+    starter = parent_process()
+    if starter is not None:
+        starter.join()
+        os._exit(1)
 
 
 def worker_number() -> int:

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from scapre.concepts.names import ConceptError, spread
-from scapre.files import write_tensors
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import exact_device, read_projections, unet_of
 from scapre.patch.places import PatchError, find_memory
+from scapre.patch.sealed import read_sealed, write_sealed
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
 
-FORMAT = "scapre-memory-2"
+FORMAT = "scapre-memory-3"
 #: features of one prompt differ by rounding between batches; those of two prompts by far more
 SAME_COSINE = 1 - 1e-5
 
@@ -109,8 +108,7 @@ class Memory:
         tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "kept_last", "blank")}
         tensors |= {f"contexts.{field.name}": getattr(s.contexts, field.name) for field in fields(Contexts)}
         base = fingerprint(read_projections(unet_of(pipe)))
-        about = {"format": FORMAT, "base": base, "about": json.dumps(self.about)}
-        return write_tensors(path, tensors, about)
+        return write_sealed(path, tensors, FORMAT, {"base": base, "about": json.dumps(self.about)})
 
     @classmethod
     def load(cls, path: str | Path, pipe: Any) -> Memory:
@@ -119,14 +117,8 @@ class Memory:
         Raises:
             PatchError: no such file, damaged, or the model is another or edited.
         """
-        try:
-            with safe_open(find_memory(path), "pt") as stored:
-                about = stored.metadata() or {}
-                tensors = {name: stored.get_tensor(name).to(exact_device(pipe.device)) for name in stored.keys()}
-        except (SafetensorError, OSError) as error:
-            raise PatchError(f"{path} is not an intact safetensors file ({error}); erase anew") from error
-        if about.get("format") != FORMAT:
-            raise PatchError(f"{path} is not a {FORMAT} file; write one with scapre erase --keep-memory")
+        held, about = read_sealed(find_memory(path), FORMAT, "erase anew with --keep-memory")
+        tensors = {name: tensor.to(exact_device(pipe.device)) for name, tensor in held.items()}
         if about["base"] != fingerprint(read_projections(unet_of(pipe))):
             raise PatchError(f"{path} was made for other weights; load that base model, or undo the edits in this one")
         contexts = Contexts(*(tensors.pop(f"contexts.{field.name}") for field in fields(Contexts)))

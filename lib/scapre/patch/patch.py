@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from scapre.files import write_tensors
 from scapre.model.fingerprint import fingerprint
 from scapre.model.weights import part_of, read_weights, write_weights
 from scapre.patch.places import PatchError, find_patch, undo_path
+from scapre.patch.sealed import read_sealed, write_sealed
 
-FORMAT, UNDO_FORMAT = "scapre-patch-2", "scapre-undo-2"
+FORMAT, UNDO_FORMAT = "scapre-patch-3", "scapre-undo-3"
+OLDER, OLDER_UNDO = "scapre-patch-2", "scapre-undo-2"  # without a seal
 
 
 @dataclass(frozen=True)
@@ -191,10 +191,10 @@ class Patch:
         changed = self.changed
         base = {n: fingerprint({n: self.original[n]}) if n in self.original else self.base[n] for n in changed}
         if undo:
-            write_tensors(companion, self.originals(), {"format": UNDO_FORMAT})
+            write_sealed(companion, self.originals(), UNDO_FORMAT, {})
         about = {"provenance": self.provenance, "diagnostics": self.diagnostics, "base": base}
         texts = {key: json.dumps(value) for key, value in about.items()}
-        write_tensors(path, changed, {"format": FORMAT, "sha256": fingerprint(changed), **texts})
+        write_sealed(path, changed, FORMAT, {"sha256": fingerprint(changed), **texts})
         if not undo:
             companion.unlink(missing_ok=True)
         return path
@@ -206,26 +206,17 @@ class Patch:
         Raises:
             PatchError: a file is missing, damaged, not a patch, or not this patch's companion.
         """
-        tensors, about = _read(find_patch(path), FORMAT)
-        base = json.loads(about["base"])
-        if set(base) != set(tensors) or fingerprint(tensors) != about["sha256"]:
-            raise PatchError(f"{path} does not hold what was saved; make the patch again")
+        tensors, about = read_sealed(find_patch(path), FORMAT, "make the patch again", OLDER)
+        try:
+            base, provenance, facts = (json.loads(about[key]) for key in ("base", "provenance", "diagnostics"))
+            if set(base) != set(tensors) or fingerprint(tensors) != about["sha256"]:
+                raise ValueError("other weights")
+        except (KeyError, ValueError) as error:
+            raise PatchError(f"{path} does not hold what was saved ({error}); make the patch again") from error
         original: dict[str, Tensor] = {}
         companion = undo_path(path)
         if companion.is_file():
-            original, _ = _read(companion, UNDO_FORMAT)
+            original, _ = read_sealed(companion, UNDO_FORMAT, "restore or remove it", OLDER_UNDO)
             if {name: fingerprint({name: tensor}) for name, tensor in original.items()} != base:
                 raise PatchError(f"{companion} is damaged or belongs to another patch; restore or remove it")
-        return cls(original, tensors, json.loads(about["provenance"]), json.loads(about["diagnostics"]), base)
-
-
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, "pt") as stored:
-            about = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    except (SafetensorError, OSError) as error:
-        raise PatchError(f"{path} is not an intact safetensors file ({error}); make the patch again") from error
-    if about.get("format") != kind:
-        raise PatchError(f"{path} is not a {kind} file; write one with Patch.save")
-    return tensors, about
+        return cls(original, tensors, provenance, facts, base)

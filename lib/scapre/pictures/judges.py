@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from scapre.files import write_tensors
 from scapre.paths import judge_folder
 
+PARTS = ("judge", "captioner")  # files
+
 
 class Trunk(nn.Module):
     """Convolutions 32×32 → one feature vector ``(B, width · 4)``."""
@@ -127,7 +129,7 @@ class Judges:
 def save_judges(judges: Judges, folder: Path) -> None:
     """Write the judges as float16 safetensors, atomically."""
     names = {"objects": json.dumps(judges.objects), "styles": json.dumps(judges.styles)}
-    for name, module in (("judge", judges.judge), ("captioner", judges.captioner)):
+    for name, module in zip(PARTS, (judges.judge, judges.captioner), strict=True):
         state = {k: v.half() if v.is_floating_point() else v for k, v in module.state_dict().items()}
         write_tensors(folder / f"{name}.safetensors", state, names)
 
@@ -140,17 +142,21 @@ def load_judges(folder: Path | None = None) -> Judges:
         ValueError: a file is truncated or of another shape.
     """
     folder = folder or judge_folder()
+    for name in PARTS:
+        if not (folder / f"{name}.safetensors").is_file():
+            raise FileNotFoundError(f"{folder / name}.safetensors is missing; restore it, or run `scapre train judges`")
+    try:
+        return _assembled(folder)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:  # of readers and of shapes
+        raise ValueError(f"the judges in {folder} are damaged ({error}); restore them with git") from error
+
+
+def _assembled(folder: Path) -> Judges:
     states = {}
-    for name in ("judge", "captioner"):
-        path = folder / f"{name}.safetensors"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; restore it with git or run `scapre train judges`")
-        try:
-            with safe_open(path, "pt") as stored:
-                names = stored.metadata()
-                states[name] = {k: stored.get_tensor(k) for k in stored.keys()}
-        except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}); restore it with git") from error
+    for name in PARTS:
+        with safe_open(folder / f"{name}.safetensors", "pt") as stored:
+            names = stored.metadata()
+            states[name] = {k: stored.get_tensor(k) for k in stored.keys()}
     objects, styles = json.loads(names["objects"]), json.loads(names["styles"])
     judge = Judge(len(objects), len(styles))
     captioner = Captioner(states["captioner"]["project.weight"].shape[1])
