@@ -91,7 +91,7 @@ def loaded(file: Path, originals: dict[str, torch.Tensor]) -> dict[str, torch.Te
 
 @pytest.mark.parametrize("tolerance", [0.3, 0.05])
 def test_a_file_for_webui_and_comfyui_is_the_patch(tmp_path: Path, tolerance: float) -> None:
-    patch = scapre.erase(tiny_pipe(), ["cat", "dog", "sun"], retained=["tree"], method="scapre", progress=False)
+    patch = scapre.erase(tiny_pipe(), ["cat", "dog", "sun"], retained=["tree"], method="confined", progress=False)
     table = export(patch, tmp_path / "x", "webui", tolerance=tolerance)
     file = tmp_path / "x" / FILES["webui"]
     for name, weight in loaded(file, patch.original).items():
@@ -107,7 +107,7 @@ def test_a_file_for_webui_and_comfyui_is_the_patch(tmp_path: Path, tolerance: fl
 
 @pytest.mark.parametrize("form", ["lora", "dora"])
 def test_every_adapter_has_one_rank(tmp_path: Path, form: str) -> None:
-    patch = scapre.erase(tiny_pipe(), ["cat", "dog", "sun"], retained=["tree"], method="scapre", progress=False)
+    patch = scapre.erase(tiny_pipe(), ["cat", "dog", "sun"], retained=["tree"], method="confined", progress=False)
     export(patch, tmp_path / "x", form, tolerance=0.2)
     state = load_file(tmp_path / "x" / FILES[form])
     assert len({len(w) for key, w in state.items() if key.endswith("lora_A.weight")}) == 1
@@ -115,7 +115,7 @@ def test_every_adapter_has_one_rank(tmp_path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["patch", "lora", "dora", "webui"])
 def test_the_card_says_what_loads_it_and_what_does_not(tmp_path: Path, form: str) -> None:
-    patch = scapre.erase(tiny_pipe(), ["cat"], retained=["tree"], method="scapre", progress=False)
+    patch = scapre.erase(tiny_pipe(), ["cat"], retained=["tree"], method="confined", progress=False)
     export(patch, tmp_path / "x", form)
     card = (tmp_path / "x" / "README.md").read_text()
     assert "**Loaded by**" in card

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from scapre.files import claim_folder, new_folder, write_tensors, write_text
 from scapre.maths.bures import row_step_share
-from scapre.model.weights import WRAPPER, part_of
+from scapre.model.weights import part_of
 from scapre.patch.adapters import Adapter, dora, lora
 from scapre.patch.card import base_licence, card_text
 from scapre.patch.edits import edit_record, edits_of, fill
