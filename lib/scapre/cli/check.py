@@ -50,7 +50,9 @@ def check(
     also = dict(_pair(text) for text in synonyms or ())
     meant(model, device)
     claim(out)
-    judged = locate(model) == model_folder() if pictures is None else pictures
+    place = locate(model)
+    ours = place is not None and place.resolve() == model_folder().resolve()
+    judged = ours if pictures is None else pictures
     from scapre.editing.guard import left_open, warnings
     from scapre.experiments import check as asked
     from scapre.patch.patch import Patch

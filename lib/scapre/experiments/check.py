@@ -165,7 +165,9 @@ def _answers(pipe: Any, names: Sequence[str], sentences: Sequence[str]) -> list[
 def _nearest(pipe: Any, targets: Sequence[str], named: set[str]) -> list[str]:
     """The vocabulary's names that are most like the targets and that no list of the edit holds."""
     others = [name for name in read_concepts("emoji")["name"] if same_name(name) not in named]
-    features = torch.nn.functional.normalize(encode(pipe, [*targets, *others], remembered=False).features, dim=1)
+    features = encode(pipe, [*targets, *others], remembered=False).features
+    # about their mean, as anchors are chosen: what all names share tells none apart
+    features = torch.nn.functional.normalize(features - features[len(targets) :].mean(0), dim=1)
     alike = features[: len(targets)] @ features[len(targets) :].T
     places = alike.topk(min(NEAREST, len(others)), dim=1).indices.flatten().tolist()
     return [others[i] for i in dict.fromkeys(places)]

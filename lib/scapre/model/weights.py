@@ -61,5 +61,5 @@ def write_weights(pipe: Any, weights: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
         part, inner = part_of(name)
         module = unet_of(pipe) if part == "unet" else getattr(pipe, part)
-        held = dict(module.named_parameters())
+        held = held_by(module)
         held[_known(held, inner)].copy_(weight)
