@@ -60,6 +60,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     places = places_of(pipe, values["blocks"])
     vocabulary = read_vocabulary(pipe, places, progress=progress)
     memory = _anchored(pipe, memory, vocabulary, values["same"])
+    named = len(memory.about["targets"])
     memory, words = _with_other_words(pipe, memory, vocabulary, values["same"])
     about, s = memory.about, memory.statistics
     vocabulary = vocabulary.without(pipe, about["targets"])
@@ -83,7 +84,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
             given = pair_contexts(Encoded(found.outputs, found.last), replaced, owner)
             inside = keys.targets.any(-1, keepdim=True)
             wishes = given.anchors[owner] * inside - given.targets
-            change, facts[place] = key_edit(keys.targets, wishes, stays[place], count=len(told), **settings)
+            change, facts[place] = key_edit(keys.targets, wishes, stays[place], count=named * s.share, **settings)
             old = read_weights(pipe, [place])[place]
             edited[place] = (old.double() + change).to(old.dtype)
             facts[place]["drift"] = float(change.norm() / old.double().norm())
@@ -94,7 +95,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
-    solver = last_stage(now, s, moment, **settings)
+    solver = last_stage(now, s, moment, count=named, **settings)
     return Stages(edited, facts, memory, solver, Read(now.targets, *watched), words)
 
 

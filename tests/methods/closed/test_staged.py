@@ -70,7 +70,7 @@ def behind(s: ConceptStatistics) -> ConceptStatistics:
 def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> None:
     s, w0 = statistics(), weight()
     kept, share = s.kept_gram / 3, halfway / (halfway + 5)
-    solver = last_stage(behind(s), s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway)
+    solver = last_stage(behind(s), s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway, count=5)
     w = solver(w0).weight.requires_grad_(True)
     fit = torch.zeros((), dtype=torch.float64)
     for contexts, part in ((behind(s).contexts, 1 - share), (s.contexts, share)):
@@ -83,7 +83,7 @@ def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> No
 
 def test_the_edited_encoder_alone_counts_where_halfway_is_zero() -> None:
     s = statistics()
-    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0}
+    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0, "count": 5}
     one, two = (last_stage(behind(s), old, s.kept_gram, **settings)(weight()).weight for old in (s, statistics(seed=9)))
     assert torch.equal(one, two)
 

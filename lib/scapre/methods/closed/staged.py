@@ -38,7 +38,7 @@ def key_edit(
         kept: K, ``(f, f)``, mean second moment of the keys that are to stay.
         ridge: λ > 0, relative to the mean diagonal of S.
         retain_scale: ρ ≥ 0.
-        count: m, the sentences the means are over.
+        count: m, the sentences of the targets that were named; those of their other words dilute nothing.
 
     Returns:
         Δ, ``(d, f)`` float64, and facts: ``residual`` ‖ΔK − V‖/‖V‖ over the targets' positions, ``condition``.
@@ -68,13 +68,14 @@ def last_stage(
     erase_scale: float,
     retain_scale: float,
     halfway: float,
+    count: int,
 ) -> Solver:
     """Solve every ``to_k`` and ``to_v`` for what the edited text encoder still tells of the targets.
 
         min_W λ‖W − W₀‖² + η [(1 − s) E‖W c'_t − W₀ ñ_t‖² + s E‖W c_t − W₀ ñ_t‖²] + ρ tr((W − W₀) K (W − W₀)ᵀ)
         W = W₀ M,  M = (λI + η X + ρK)(λI + η S + ρK)⁻¹
 
-    c' are features of the edited encoder, c those of the original one, E means over the m targets: with the share
+    c' are features of the edited encoder, c those of the original one, E sums over m: with the share
     s = h/(h + m) the UNet alone, behind a foreign text encoder, still forgets a few concepts; for many it has no
     room, and s falls. One matrix M serves every layer.
 
@@ -83,8 +84,8 @@ def last_stage(
         kept: K, ``(d, d)``, mean second moment of contexts that are to stay.
         ridge, erase_scale, retain_scale: λ > 0, η, ρ.
         halfway: h, the number of targets at which both encoders weigh the same; 0: the edited one alone.
+        count: m, the targets that were named; their other words weigh as much as they do and dilute nothing.
     """
-    count = len(now.targets)
     share = halfway / (halfway + count)
     gram, cross = now.gram, now.cross
     if now is not before:
@@ -123,4 +124,4 @@ def staged_solver(
     """
     kept = statistics.kept_gram / max(1, len(statistics.retained))
     settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale, "halfway": halfway}
-    return last_stage(statistics, statistics, kept, **settings)
+    return last_stage(statistics, statistics, kept, count=len(statistics.targets), **settings)
