@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import scapre
 import torch
-from scapre.methods.registry import METHODS, PRUNERS, SOLVERS, complete
+from scapre.methods.closed.names import PRUNERS, SOLVERS
+from scapre.methods.registry import METHODS, complete
 from scapre.methods.trained.names import TRAINED
 from scapre.model.fingerprint import fingerprint
 from trained_toys import DRAWING, QUICK, tiny_pipeline
