@@ -139,9 +139,9 @@ def test_a_patch_without_matrices_is_shared_as_a_patch_alone(tmp_path: Path) -> 
 
 def test_what_no_adapter_holds_is_refused(tmp_path: Path) -> None:
     made = scapre.erase(tiny_pipe(), ["cat"], progress=False)
-    for shape in ((2,), (2, 2, 3, 3)):
+    for shape, form in (((2,), "webui"), ((2,), "lora"), ((2, 2, 3, 3), "dora")):
         old = {"conv_in.weight": torch.zeros(shape)}
         patch = scapre.Patch(old, {"conv_in.weight": torch.ones(shape)}, made.provenance)
-        with pytest.raises(PatchError, match=r"conv_in.weight is no matrix"):
-            export(patch, tmp_path / "x", "webui")
+        with pytest.raises(PatchError, match=f"conv_in.weight is no weight that a {form} holds"):
+            export(patch, tmp_path / "x", form)
     assert not list(tmp_path.iterdir())

@@ -40,8 +40,7 @@ class _Methods(Mapping[str, Method]):
 def _trained(name: str) -> Method:
     about, home = TRAINED[name]
     kind = resolve_name(f"scapre.methods.{home}")
-    grids = {"learning_rate": kind.grid()}
-    return Method(about, kind.defaults(), home, grids, matches=kind.matches, whole=True)
+    return Method(about, kind.defaults(), home, kind.grids(), matches=kind.matches, whole=True)
 
 
 METHODS: Mapping[str, Method] = _Methods()

@@ -14,12 +14,20 @@ ALTERNATIONS = 8
 class Adapter:
     """Factors of an edit: ``up (d_out, k)``, ``down (k, d)`` and, for DoRA, ``magnitude (d_out,)``.
 
+    A convolution is a matrix here: its input channels and the pixels of its ``kernel`` are the d columns.
+
     LoRA is W₀ + up · down; DoRA gives the rows of W₀ + up · down the lengths ``magnitude``.
     """
 
     up: Tensor
     down: Tensor
     magnitude: Tensor | None = None
+    kernel: tuple[int, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Tensor, Tensor]:
+        """The factors as layers hold them: ``down`` and ``up``, of a convolution as convolutions."""
+        return self.down.unflatten(1, (-1, *self.kernel)), self.up[(..., *(None for _ in self.kernel))]
 
     @property
     def rank(self) -> int:
@@ -28,7 +36,7 @@ class Adapter:
 
     def weight(self, original: Tensor) -> Tensor:
         """Rebuild W from W₀, ``(d_out, d)`` float64."""
-        moved = original.double() + self.up.double() @ self.down.double()
+        moved = original.double().flatten(1) + self.up.double() @ self.down.double()
         if self.magnitude is None:
             return moved
         length = moved.norm(dim=1, keepdim=True).clamp(min=torch.finfo(moved.dtype).tiny)
@@ -37,25 +45,26 @@ class Adapter:
     def error(self, original: Tensor, edited: Tensor) -> float:
         """‖Ŵ − W‖ / ‖W − W₀‖: the share of the edit that is lost; 0 for an edit that changes nothing."""
         change = (edited.double() - original.double()).norm()
-        return float((self.weight(original) - edited.double()).norm() / change) if change > 0 else 0.0
+        return float((self.weight(original) - edited.double().flatten(1)).norm() / change) if change > 0 else 0.0
 
 
 def lora(original: Tensor, edited: Tensor, *, rank: int | None = None, tolerance: float = 1e-2) -> Adapter:
     """Cut W − W₀ to its leading singular directions, the best adapter of any rank (Eckart–Young).
 
     Args:
-        original: W₀, ``(d_out, d)``.
-        edited: W, ``(d_out, d)``.
+        original: W₀, ``(d_out, d)`` or of a convolution.
+        edited: W, the same.
         rank: directions kept, at most min(d_out, d); None: as few as ``tolerance`` allows.
         tolerance: largest share of the edit that may be lost.
 
     Returns:
         factors in the type of ``edited``.
     """
-    change = edited.double() - original.double()
+    change = (edited.double() - original.double()).flatten(1)
     left, values, right = torch.linalg.svd(change, full_matrices=False)
     k = _rank(values, values.norm(), rank, tolerance)
-    return Adapter((left[:, :k] * values[:k]).to(edited.dtype), right[:k].to(edited.dtype))
+    factors = (left[:, :k] * values[:k]).to(edited.dtype), right[:k].to(edited.dtype)
+    return Adapter(*factors, kernel=tuple(edited.shape[2:]))
 
 
 def dora(

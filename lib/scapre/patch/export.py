@@ -53,8 +53,9 @@ def make_adapters(
     check_form(form, rank, tolerance)
     if not patch.changed:
         raise PatchError("this patch changes nothing, so there is nothing to export")
-    if other := next((name for name, weight in patch.changed.items() if weight.ndim != 2), None):
-        raise PatchError(f"{other} is no matrix, which an adapter holds alone; use form patch or pipeline")
+    held = (2,) if form == "dora" else (2, 4)
+    if other := next((name for name, weight in patch.changed.items() if weight.ndim not in held), None):
+        raise PatchError(f"{other} is no weight that a {form} holds; use form patch or pipeline")
     adapters = {}
     for name, new in tqdm(patch.changed.items(), desc=f"factoring, {form}", disable=not progress):
         old = patch.originals()[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ def one_rank(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
 
     def filled(each: Adapter) -> Adapter:
         more = rank - each.rank
-        return Adapter(pad(each.up, (0, more)), pad(each.down, (0, 0, 0, more)), each.magnitude)
+        return replace(each, up=pad(each.up, (0, more)), down=pad(each.down, (0, 0, 0, more)))
 
     return {name: filled(each) for name, each in adapters.items()}
 
@@ -37,7 +38,7 @@ def diffusers_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
         else:
             stem = f"{part}.{_wrapped(inner)}.lora_linear_layer"
             names = [f"{stem}.down.weight", f"{stem}.up.weight"]
-        state |= dict(zip(names, (each.down, each.up), strict=True))
+        state |= dict(zip(names, each.layers, strict=True))
         if each.magnitude is not None:
             state[f"unet.{inner}.lora_magnitude_vector"] = each.magnitude
     return state
@@ -55,8 +56,7 @@ def kohya_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
         part, inner = part_of(name.removesuffix(".weight"))
         spelt = inner if part == "unet" else _wrapped(inner)
         module = f"{prefixes.get(part, 'lora_unet')}_{spelt.replace('.', '_')}"
-        state[f"{module}.lora_down.weight"] = each.down
-        state[f"{module}.lora_up.weight"] = each.up
+        state[f"{module}.lora_down.weight"], state[f"{module}.lora_up.weight"] = each.layers
         state[f"{module}.alpha"] = torch.tensor(float(each.rank))
     return state
 

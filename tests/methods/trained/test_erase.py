@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 import scapre
 import torch
 from scapre.methods.closed.names import PRUNERS, SOLVERS
+from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, complete
+from scapre.methods.trained.denoiser import Denoiser
 from scapre.methods.trained.names import TRAINED
 from scapre.model.fingerprint import fingerprint
+from scapre.patch.export import export
+from scapre.patch.patch import PatchError
 from trained_toys import DRAWING, QUICK, tiny_pipeline
 
 WISH = {"anchors": ["sun", "boat"], "retained": ["sun", "boat", "tree"], "progress": False}
@@ -33,6 +38,15 @@ def test_a_patch_goes_in_and_comes_out(method: str, tmp_path: Path) -> None:
     with loaded.applied(pipe):
         assert fingerprint(pipe.unet.state_dict()) != before
     assert fingerprint(pipe.unet.state_dict()) == before
+
+
+@every_name
+def test_as_many_tries_as_a_closed_form(method: str) -> None:
+    kind = METHODS[method]
+    assert len(list(product(*kind.grids.values()))) == TRIES
+    for knob, values in kind.grids.items():
+        assert kind.defaults[knob] in values
+        assert list(values) == sorted(set(values))
 
 
 def test_anchors_are_the_nearest_kept_concepts_where_a_method_asks_for_them() -> None:
@@ -77,8 +91,30 @@ def test_closed_forms_and_trained_ones_are_told_apart() -> None:
     assert complete("esd", {"eta": 2.0})["eta"] == 2.0
 
 
-def test_an_spm_patch_has_low_rank() -> None:
-    patch = scapre.erase(tiny_pipeline(), ["cat", "dog"], method="spm", **WISH, **quick("spm"))
-    for name, weight in patch.changed.items():
-        change = (weight - patch.original[name]).double().flatten(1)
-        assert torch.linalg.matrix_rank(change, rtol=1e-3) <= 2
+@torch.no_grad()
+def test_an_spm_patch_is_a_lora_of_its_rank(tmp_path: Path) -> None:
+    pipe = tiny_pipeline()
+    patch = scapre.erase(pipe, ["cat", "dog"], method="spm", **WISH, **quick("spm") | {"learning_rate": 0.01})
+    assert any(weight.ndim == 4 for weight in patch.changed.values())  # convolutions too
+    table = export(patch, tmp_path / "shared", "lora", tolerance=1e-3)
+    assert table is not None
+    assert table["rank"].max() == 2
+    assert "weights of unet; nothing else changed" in (tmp_path / "shared" / "README.md").read_text()
+    denoiser = Denoiser(pipe)
+    x, t = denoiser.gauss(1, torch.Generator().manual_seed(0)), torch.tensor([500])
+    with patch.applied(pipe):
+        edited = denoiser.frozen(x, t, denoiser.say(["cat"]))
+    plain = denoiser.frozen(x, t, denoiser.say(["cat"]))
+    pipe.load_lora_weights(tmp_path / "shared")
+    try:
+        adapted = denoiser.frozen(x, t, denoiser.say(["cat"]))
+    finally:
+        pipe.unload_lora_weights()
+    assert (adapted - edited).norm() < 1e-2 * (edited - plain).norm()
+
+
+def test_what_no_adapter_holds_is_refused(tmp_path: Path) -> None:
+    patch = scapre.erase(tiny_pipeline(), ["cat"], method="forget-me-not", progress=False, **quick("forget-me-not"))
+    with pytest.raises(PatchError, match="is no weight that a lora holds; use form patch"):
+        export(patch, tmp_path / "lora", "lora")
+    export(patch, tmp_path / "patch", "patch")

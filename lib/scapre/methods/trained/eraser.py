@@ -49,6 +49,8 @@ class Eraser:
     sequential: ClassVar[bool] = False
     #: the norm gradients are cut to; None: never
     clip: ClassVar[float | None] = None
+    #: numbers of steps to try, the published one among them
+    lengths: ClassVar[tuple[int, ...]] = (30, 100, 300)
     #: settings that are words, and the words
     choices: ClassVar[dict[str, tuple[str, ...]]] = {}
 
@@ -67,9 +69,10 @@ class Eraser:
                 raise ValueError(f"{name} of {self.method} must be at least 1, got {value}")
 
     @classmethod
-    def grid(cls) -> tuple[float, ...]:
-        """Six learning rates to try: the published one and up to 300 times it, for models smaller than its own."""
-        return tuple(round(factor * cls.learning_rate, 12) for factor in (1, 3, 10, 30, 100, 300))
+    def grids(cls) -> dict[str, tuple[float, ...]]:
+        """What to try on a model smaller than the paper's: up to 100 times its rate, other numbers of steps."""
+        rates = tuple(round(factor * cls.learning_rate, 12) for factor in (1, 10, 30, 100))
+        return {"learning_rate": rates, "steps": cls.lengths}
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

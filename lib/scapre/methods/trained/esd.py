@@ -80,6 +80,7 @@ class Esd(Walker):
     formula: str = "paper"
 
     method: ClassVar[str] = "esd"
+    lengths: ClassVar[tuple[int, ...]] = (100, 300, 1000)
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"formula": ("paper", "code-2025")}
 
     def guide(self) -> torch.nn.Module:

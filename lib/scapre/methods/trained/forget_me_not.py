@@ -36,6 +36,7 @@ class ForgetMeNot(PictureEraser):
     real_pictures: bool = False
 
     method: ClassVar[str] = "forget-me-not"
+    lengths: ClassVar[tuple[int, ...]] = (10, 35, 100)
     published: ClassVar[str] = "unet"
     clip: ClassVar[float | None] = 1.0
 

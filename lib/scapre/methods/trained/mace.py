@@ -52,6 +52,7 @@ class Mace(PictureEraser):
     focus: float = 0.05
 
     method: ClassVar[str] = "mace"
+    lengths: ClassVar[tuple[int, ...]] = (25, 50, 100)
     matches: ClassVar[bool] = True
     published: ClassVar[str] = "kv"
     sequential: ClassVar[bool] = True

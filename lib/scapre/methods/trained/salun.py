@@ -41,6 +41,7 @@ class SalUn(PictureEraser):
     real_pictures: bool = False
 
     method: ClassVar[str] = "salun"
+    lengths: ClassVar[tuple[int, ...]] = (100, 300, 600)
     matches: ClassVar[bool] = True
     published: ClassVar[str] = "unet"
     sequential: ClassVar[bool] = True

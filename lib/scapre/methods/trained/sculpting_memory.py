@@ -49,6 +49,7 @@ class SculptingMemory(PictureEraser):
     renew_every: int = 100
 
     method: ClassVar[str] = "sculpting-memory"
+    lengths: ClassVar[tuple[int, ...]] = (100, 250, 500)
     matches: ClassVar[bool] = True
     sequential: ClassVar[bool] = True
 

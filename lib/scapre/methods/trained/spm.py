@@ -47,6 +47,7 @@ class Spm(Walker):
     composition: str = "printed"
 
     method: ClassVar[str] = "spm"
+    lengths: ClassVar[tuple[int, ...]] = (300, 1000, 3000)
     published: ClassVar[str] = "transformers"
     sequential: ClassVar[bool] = True
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"composition": ("printed", "released")}

@@ -41,6 +41,7 @@ class SurgUn(PictureEraser):
     blocks: str = "all"
 
     method: ClassVar[str] = "surgun"
+    lengths: ClassVar[tuple[int, ...]] = (50, 100, 200)
     choices: ClassVar[dict[str, tuple[str, ...]]] = {"blocks": tuple(BLOCKS)}
 
     def enrol(self) -> None:
