@@ -19,10 +19,11 @@ def asked(
     return Wish(targets, anchors, retained, sentences_of(templates))
 
 
+ONE = asked(("cat",), ("sun",), ("sun", "boat"))
 WISH = asked(("cat", "dog"), ("sun", "boat"), ("sun", "boat", "tree"))
 #: settings that make any method quick
 QUICK: dict[str, Any] = {"steps": 2, "learning_rate": 1e-3, "batch": 2}
-DRAWING: dict[str, Any] = {"pictures": 2, "drawing_steps": 2}
+DRAWING: dict[str, Any] = {"pictures": 2, "drawing_steps": 2, "surrogates": 2}
 
 
 @cache

@@ -102,7 +102,8 @@ def dora(
         starts = [torch.ones_like(multiple), multiple]
     ends = [_alternate(old, new, start, rank, tolerance) for start in starts]
     best = min(ends, key=lambda each: (each.rank, each.error(old, new)))
-    return Adapter(*(part.to(edited.dtype).contiguous() for part in (best.up, best.down, new.norm(dim=1))))
+    up, down, magnitude = (part.to(edited.dtype).contiguous() for part in (best.up, best.down, new.norm(dim=1)))
+    return Adapter(up, down, magnitude)
 
 
 def _alternate(old: Tensor, new: Tensor, b: Tensor, rank: int | None, tolerance: float) -> Adapter:

@@ -10,7 +10,7 @@ from scapre.methods.trained.student import trained_names
 from scapre.model.fingerprint import fingerprint
 from torch import Tensor
 from trained_cases import METHODS, Case, every_case, every_method, pin_start
-from trained_toys import first_batch, opened, tiny_pipeline
+from trained_toys import ONE, first_batch, opened, tiny_pipeline
 
 #: change weights before their first step; their own tests say what no step gives
 SOLVES_FIRST = {"mace"}
@@ -50,14 +50,14 @@ def test_only_declared_weights_move(case: Case) -> None:
 
 @every_method
 def test_restricted_to_keys_and_values_nothing_else_moves(case: Case) -> None:
-    edited = train(opened(case.kind, **case.settings | {"trained": "kv", "steps": 1}))
+    edited = train(opened(case.kind, wish=ONE, **case.settings | {"trained": "kv", "steps": 1}))
     assert set(edited) == set(trained_names(tiny_pipeline().unet, "kv"))
 
 
 @pytest.mark.parametrize("case", [c for name, c in METHODS.items() if name not in SOLVES_FIRST])
 @pytest.mark.parametrize("nothing", [{"steps": 0}, {"steps": 2, "learning_rate": 0.0}])
 def test_no_step_and_no_rate_leave_the_weights_bit_for_bit(case: Case, nothing: dict[str, float]) -> None:
-    edited = train(opened(case.kind, **case.settings | nothing))
+    edited = train(opened(case.kind, wish=ONE, **case.settings | nothing))
     own = dict(tiny_pipeline().unet.named_parameters())
     assert all(weight.equal(own[name]) for name, weight in edited.items())
 
@@ -124,6 +124,6 @@ def test_a_batch_of_two_is_the_mean_of_two_batches_of_one(case: Case) -> None:
 
 @every_method
 def test_a_seed_decides_everything(case: Case) -> None:
-    first, again, other = (train(opened(case.kind, seed=seed, **case.settings)) for seed in (3, 3, 4))
+    first, again, other = (train(opened(case.kind, wish=ONE, seed=seed, **case.settings)) for seed in (3, 3, 4))
     assert all(first[name].equal(again[name]) for name in first)
     assert not all(first[name].equal(other[name]) for name in first)

@@ -25,7 +25,7 @@ CASES: dict[str, tuple[type, dict[str, Any], float]] = {
     "concept-ablation prior=0.0": (ConceptAblation, {}, 0.0),
     # the released code sums the first term over four channels, so its prior weight 1 is a quarter of ours
     "concept-ablation prior=1.0": (ConceptAblation, {"prior": 0.25}, 0.0),
-    "spm": (Spm, {}, 0.05),
+    "spm": (Spm, {"surrogates": 4}, 0.05),
     "esd code-2025": (Esd, {"formula": "code-2025", "eta": 2.0}, 0.02),
 }
 
