@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from scapre.concepts.names import same_name, split_names
 from scapre.editing.erase import erase
 from scapre.model.backbones import load_pipeline
 from scapre.model.sampling import sample
@@ -50,7 +51,7 @@ class ScapreTechnique:
         guidance_scale: float = 7.5,
         batch: int = 8,
     ) -> None:
-        targets = [name.strip() for name in erase_concept.split(",") if name.strip()]
+        targets = split_names(erase_concept)
         if not targets and patch is None:
             raise ValueError("name the concepts to erase in erase_concept, or a patch file in patch")
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -59,7 +60,8 @@ class ScapreTechnique:
         self.steps, self.guidance, self.batch = num_inference_steps, guidance_scale, batch
         if patch is not None:
             made = Patch.load(patch)
-            if other := sorted(set(targets) - set(made.provenance["targets"])):
+            erased = set(map(same_name, made.provenance["targets"]))
+            if other := [name for name in targets if same_name(name) not in erased]:
                 raise ValueError(f"{patch} does not erase {', '.join(other)}; correct erase_concept")
         else:
             made = erase(
