@@ -54,19 +54,15 @@ def ablation_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> 
     return cases
 
 
-#: part of ``staged`` switched off → (settings, whether concepts to keep are named, options of erase)
-STAGES: dict[str, tuple[dict[str, Any], bool, dict[str, Any]]] = {
-    "staged": ({}, True, {}),
-    "− text encoder": ({"blocks": 0}, True, {}),
-    "one block of it": ({"blocks": 1}, True, {}),
-    "− UNet": ({"erase_scale": 0.0}, True, {}),
-    "− vocabulary": ({"vocabulary": 0.0}, True, {}),
-    "− other words": ({"same": 1.0}, True, {}),
-    "− unedited features": ({"halfway": 0.0}, True, {}),
-    "− named concepts": ({}, False, {}),
-    "− nearest anchors": ({}, True, {"anchors": " "}),
-    "foreign text encoder": ({}, True, {"part": "unet"}),
-    "foreign UNet": ({}, True, {"part": "text_encoder"}),
+#: part of ``staged`` switched off → (settings, options of erase)
+STAGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "staged": ({}, {}),
+    "− text encoder": ({"blocks": 0}, {}),
+    "− UNet": ({"erase_scale": 0.0}, {}),
+    "− vocabulary": ({"vocabulary": 0.0}, {}),
+    "− other words": ({"same": 1.0}, {}),
+    "foreign text encoder": ({}, {"part": "unet"}),
+    "foreign UNet": ({}, {"part": "text_encoder"}),
 }
 
 
@@ -76,10 +72,9 @@ def stage_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> lis
         replace(
             case,
             settings=settings,
-            retained=case.retained if keep else (),
             options=options,
             labels={"variant": name} | {key: case.labels[key] for key in ("n", "order")},
         )
         for case in scaling_cases(["staged"], counts, orders, limit)
-        for name, (settings, keep, options) in STAGES.items()
+        for name, (settings, options) in STAGES.items()
     ]
