@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import accelerate
@@ -9,6 +10,7 @@ import pytest
 import scapre
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from scapre.editing.guard import left_open
 from scapre.editing.memory import Memory
 from scapre.model.projections import exact_device, read_projections, unet_of
 from toys import tiny_pipe, tiny_xl_pipe
@@ -79,3 +81,19 @@ def test_apples_device_computes_on_the_processor(pipe: SimpleNamespace, monkeypa
     patch = scapre.erase(pipe, ["cat"], retained=["dog"], progress=False)
     assert len(seen) > len(patch.edited)
     assert isinstance(scapre.remember(pipe, ["cat"], progress=False), Memory)
+
+
+def test_a_folder_of_pickles_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"]}')
+    (tmp_path / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"no pickle is read")
+    with pytest.raises(ValueError, match=r"\.bin, a pickle, which is not read; write the model anew"):
+        scapre.load_pipeline(tmp_path)
+
+
+def test_the_pooled_path_of_sdxl_is_told_where_the_unet_alone_is_edited() -> None:
+    pipe = tiny_xl_pipe()
+    pipe.unet.add_embedding = torch.nn.Linear(2, 2)  # what SDXL's UNet has and no other
+    alone = scapre.erase(pipe, ["cat"], method="confined", progress=False)
+    assert any("pooled" in line for line in left_open(pipe, alone))
+    assert left_open(pipe, scapre.erase(pipe, ["cat"], progress=False)) == []
