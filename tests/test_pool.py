@@ -75,7 +75,7 @@ def test_a_result_lost_with_its_worker_is_no_failure() -> None:
 
 
 def test_a_running_scheduler_is_used_and_left_running() -> None:
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         for _ in range(2):
             assert dict(scatter(square, [2, 3], scheduler=cluster.scheduler_address)) == {0: 4, 1: 9}
 

@@ -165,7 +165,7 @@ def _on_dask(
         if scheduler == "local":
             place = stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=min(workers, max(1, len(jobs))), threads_per_worker=1, dashboard_address=None
+                    n_workers=min(workers, max(1, len(jobs))), threads_per_worker=1, dashboard_address=":0"
                 )
             )
         else:

@@ -48,7 +48,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
 
 
 def _address(folder: Path, server: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(300):
+    for _ in range(1200):  # two minutes: a busy machine starts it late
         for note in folder.glob("jpserver-*.json"):
             return json.loads(note.read_text())["url"]
         if server.poll() is not None:
