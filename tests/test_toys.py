@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from toys import WORDS, tiny_tokenizer
 
 BUILT = """
@@ -25,6 +26,7 @@ print("trained tokenizer", new_tokenizer(vocabulary(), 600).backend_tokenizer.to
 """
 
 
+@pytest.mark.slow
 def test_two_processes_build_the_same() -> None:
     path = str(Path(__file__).parent)
     code = f"import sys; sys.path.insert(0, {path!r})\n{BUILT}"
