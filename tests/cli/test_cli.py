@@ -112,7 +112,7 @@ def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
         "erase", "--targets-file", "diversi50", "--retain-file", "validation", "--method", "scapre-paper", "--out", out
     )
     assert "warning: the answers to kept concepts moved" in text
-    text = run("erase", "--targets", "dog", "--out", out)
+    text = run("erase", "--targets", "dog", "--method", "confined", "--out", out)
     assert "warning: no concept to keep was named" in text
 
 

@@ -32,7 +32,7 @@ def test_the_key_is_of_what_the_result_depends_on(case: Case) -> None:
         replace(case, method=UNEDITED),
     ]
     assert len({case.key, *(other.key for other in others)}) == 1 + len(others)
-    ours = replace(case, method="scapre")
+    ours = replace(case, method="confined")
     assert ours.key != replace(ours, options={"anchors": " "}).key
     with pytest.raises(ValueError, match="uce has no setting rigde"):
         _ = replace(case, settings={"rigde": 1.0}).key

@@ -10,6 +10,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 from peft import LoraConfig, inject_adapter_in_model
 from scapre.model.projections import read_projections, unet_of
+from scapre.model.weights import read_weights
 from torch import nn
 from toys import tiny_pipe
 
@@ -52,7 +53,7 @@ def test_an_adapter_elsewhere_is_no_obstacle(pipe: SimpleNamespace) -> None:
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["attn1.to_q"]), pipe.unet)
     patch = scapre.erase(pipe, ["cat"], progress=False)
     patch.apply(pipe)
-    weights = pipe.unet.state_dict()
+    weights = read_weights(pipe, patch.changed)
     assert patch.changed
     assert all(torch.equal(weights[name], edited) for name, edited in patch.changed.items())
 
