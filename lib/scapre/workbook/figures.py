@@ -107,9 +107,10 @@ def panels(
         ax.remove()
     for ax, (measure, label) in zip(axes.flat, labels.items(), strict=False):
         part = table[table["measure"] == measure]
+        solid = set(part.loc[part["point"] != dashed, "method"])
         for (method, point), line in part.groupby(["method", "point"], sort=False):
             colour = METHOD_COLOURS.get(str(method), INK)
-            name = str(method) if point != dashed else None
+            name = str(method) if point != dashed or method not in solid else None
             style = "--" if point == dashed else "-"
             ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
             ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.06, lw=0)
