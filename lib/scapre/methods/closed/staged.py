@@ -75,7 +75,7 @@ def last_stage(
         min_W λ‖W − W₀‖² + η [(1 − s) E‖W c'_t − W₀ ñ_t‖² + s E‖W c_t − W₀ ñ_t‖²] + ρ tr((W − W₀) K (W − W₀)ᵀ)
         W = W₀ M,  M = (λI + η X + ρK)(λI + η S + ρK)⁻¹
 
-    c' are features of the edited encoder, c those of the original one, E sums over m: with the share
+    c' are features of the edited encoder, c those of the original one, E sums divided by m: with the share
     s = h/(h + m) the UNet alone, behind a foreign text encoder, still forgets a few concepts; for many it has no
     room, and s falls. One matrix M serves every layer.
 
