@@ -35,3 +35,8 @@ def model_folder() -> Path:
 def judge_folder() -> Path:
     """Return the shipped judges, ``data/models/judges``."""
     return data_folder() / "models" / "judges"
+
+
+def control_folder() -> Path:
+    """Return the denoiser that never saw the concepts of ``unseen.csv``, ``data/models/control``."""
+    return data_folder() / "models" / "control"

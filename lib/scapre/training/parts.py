@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
+#: the shipped model's denoiser once more, from nothing, without the concepts of ``data/concepts/unseen.csv``
+CONTROL = "control"
 
 
 def check_part(part: str) -> None:
@@ -11,5 +13,5 @@ def check_part(part: str) -> None:
     Raises:
         ValueError: no such part (the message lists the known ones).
     """
-    if part not in PARTS:
-        raise ValueError(f"unknown part {part!r}; known: {', '.join(PARTS)}")
+    if part not in (*PARTS, CONTROL):
+        raise ValueError(f"unknown part {part!r}; known: {', '.join((*PARTS, CONTROL))}")

@@ -15,7 +15,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
 from scapre.files import write_tensors, write_text
-from scapre.paths import data_folder, judge_folder, model_folder
+from scapre.model.backbones import load_pipeline
+from scapre.paths import control_folder, data_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import judges as judge_training
 from scapre.training import text as text_training
@@ -23,7 +24,7 @@ from scapre.training import unet as unet_training
 from scapre.training import vae as vae_training
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule
-from scapre.training.parts import check_part
+from scapre.training.parts import CONTROL, check_part
 
 EDGE = 32
 
@@ -84,11 +85,33 @@ def train_part(part: str, steps: int | None = None) -> None:
         _keep(
             judge_training.train_judge(views, len(STYLES), folder, _shortened(judge_training.SCHEDULE, steps)), folder
         )
+    elif part == CONTROL:
+        train_control(folder, _shortened(unet_training.SCHEDULE, steps))
     else:
         tokenizer, text, vae = _frozen()
         pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)
         unet = unet_training.train_denoiser(pool, folder, _shortened(unet_training.SCHEDULE, steps))
         unet.save_pretrained(folder / "model")
+
+
+def train_control(folder: Path, schedule: Schedule) -> Path:
+    """Train the shipped pipeline's denoiser again, by its recipe and from nothing, without twenty of its concepts.
+
+    Everything in front of the denoiser and behind it is the shipped pipeline's, so only the denoiser differs and
+    only it is written, as float16.
+
+    Returns:
+        the folder of ``data/models/control`` that holds it.
+    """
+    pipe, words = load_pipeline(), vocabulary()
+    never = set(read_concepts("unseen")["name"])
+    seen = [i for i, (name, *_) in enumerate(words.concepts) if name not in never]
+    images = pictures().unflatten(0, (len(words.concepts), len(words.styles)))[seen].flatten(0, 1)
+    rest = Vocabulary(tuple(words.concepts[i] for i in seen), words.styles)
+    pool = unet_training.build_pool(images, rest, pipe.tokenizer, pipe.text_encoder, pipe.vae)
+    unet = unet_training.train_denoiser(pool, folder, schedule)
+    unet.to(torch.float16).save_pretrained(control_folder() / "unet")
+    return control_folder() / "unet"
 
 
 def _keep(module: torch.nn.Module, folder: Path) -> None:
