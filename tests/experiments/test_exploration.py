@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,15 @@ from scapre.workbook import figures
 
 CHOICES = Choices(("dog",), ("wolf",), keep_all=False, styles=("fluent",))
 NAMES = ("dog", "wolf", "lemon")
+
+
+@pytest.fixture(autouse=True)
+def no_loop() -> Iterator[None]:
+    """Where the browser's tests came first, their event loop still runs in this thread; it is not the explorer's."""
+    others = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(others)
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +143,6 @@ def test_a_wrong_choice_is_said_and_leaves_the_picture_grey(look: Look) -> None:
     assert STALE not in panel.views["pictures"]._dom_classes
 
 
-def apart(action: Callable[[], None]) -> None:
-    """Run in a thread of its own: the browser's tests leave an event loop behind in the one they share."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(action).result()
-
-
 def test_a_burst_of_changes_costs_one_computation(look: Look) -> None:
     panel = Explorer(look, NAMES, CHOICES)
 
@@ -152,19 +154,15 @@ def test_a_burst_of_changes_costs_one_computation(look: Look) -> None:
         assert len(look.asked) == 1
         await asyncio.sleep(SILENCE + 0.2)
 
-    apart(lambda: asyncio.run(drag()))
+    asyncio.run(drag())
     assert [c.strength for c in look.asked] == [1.0, 0.7]
 
 
 def test_without_an_event_loop_a_trigger_works_at_once() -> None:
     seen: list[int] = []
     trigger = debounced(lambda: seen.append(1), 10.0)
-
-    def twice() -> None:
-        trigger()
-        trigger()
-
-    apart(twice)
+    trigger()
+    trigger()
     assert seen == [1, 1]
 
 

@@ -1,10 +1,10 @@
-"""Erase in stages: the text encoder's first feed-forwards, then ``to_k`` and ``to_v`` for what they leave."""
+"""Erase in stages: the text encoder's first feed-forwards, then ``to_k`` and ``to_v`` by themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +14,10 @@ from torch.nn.functional import normalize
 from scapre.concepts.lists import sentences_of
 from scapre.editing.memory import SAME_COSINE, Memory
 from scapre.maths.linalg import nearest
-from scapre.methods.closed.staged import key_edit, last_stage
+from scapre.methods.closed.staged import falling, key_edit, last_stage
 from scapre.methods.solution import Read, Solver
 from scapre.model.weights import read_weights, write_weights
-from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, read_tokens
+from scapre.text.embeddings import Encoded, encode, pair_contexts, read_tokens
 from scapre.text.gathering import gather
 from scapre.text.inner import key_moments, places_of, read_inner
 from scapre.text.statistics import ConceptStatistics
@@ -89,14 +89,15 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
             edited[place] = (old.double() + change).to(old.dtype)
             facts[place]["drift"] = float(change.norm() / old.double().norm())
             write_weights(pipe, {place: edited[place]})
-        now = _read_again(pipe, s, told) if places else s
+        now = _features_now(pipe, told, s.share) if places else s.targets
         watched = _watched(pipe, kept, s, vocabulary)
-    settings = {key: values[key] for key in ("ridge", "erase_scale", "retain_scale", "halfway")}
+    push = falling(values["erase_scale"], values["halfway"], named) if places else values["erase_scale"]
+    settings = {"ridge": values["ridge"], "erase_scale": push, "retain_scale": values["retain_scale"]}
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
-    solver = last_stage(now, s, moment, count=named, **settings)
-    return Stages(edited, facts, memory, solver, Read(now.targets, *watched), words)
+    solver = last_stage(s, moment, count=named, **settings)
+    return Stages(edited, facts, memory, solver, Read(now, *watched), words)
 
 
 def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:
@@ -162,16 +163,9 @@ def _likeness(vocabulary: Vocabulary, features: Tensor) -> Tensor:
     return normalize(vocabulary.features - mean, dim=1) @ normalize(features - mean, dim=1).T
 
 
-def _read_again(pipe: Any, s: ConceptStatistics, told: Sequence[str]) -> ConceptStatistics:
-    """Statistics of the targets as the edited encoder reads them, paired with the same anchors as before."""
-    encoded = encode(pipe, told, remembered=False)
-    alone = pair_contexts(encoded, encoded, torch.arange(len(told), device=encoded.hidden.device)).targets
-    old, root = s.contexts.targets, s.share**-0.5
-    fresh = torch.zeros_like(old)
-    length = min(old.shape[1], alone.shape[1])
-    fresh[:, :length] = alone[:, :length] * root
-    contexts: Contexts = replace(s.contexts, targets=fresh * old.any(-1, keepdim=True))
-    return replace(s, targets=encoded.features.unflatten(0, (-1, s.share)).mean(1).double(), contexts=contexts)
+def _features_now(pipe: Any, prompts: Sequence[str], share: int) -> Tensor:
+    """Features of concepts as the text encoder reads them just now, ``share`` sentences each."""
+    return encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
 
 
 def _watched(pipe: Any, kept: Sequence[str], s: ConceptStatistics, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
@@ -183,8 +177,7 @@ def _watched(pipe: Any, kept: Sequence[str], s: ConceptStatistics, vocabulary: V
         prompts = _prompts(vocabulary.words[:WATCHED], SENTENCES)
     if not len(before):
         return before, before
-    now = encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
-    return before, now
+    return before, _features_now(pipe, prompts, share)
 
 
 @contextmanager

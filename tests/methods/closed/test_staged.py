@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
-from scapre.methods.closed.staged import key_edit, last_stage
+from scapre.methods.closed.staged import falling, key_edit, last_stage
 from scapre.methods.registry import FORMER, SOLVERS, find_method
-from scapre.text.statistics import ConceptStatistics
 from toys import statistics, weight
 
 F, D = 10, 6
@@ -61,31 +58,24 @@ def test_the_order_of_targets_does_not_matter() -> None:
     assert torch.allclose(first, second, atol=1e-12)
 
 
-def behind(s: ConceptStatistics) -> ConceptStatistics:
-    """The same targets as another encoder might read them."""
-    return replace(s, contexts=replace(s.contexts, targets=0.5 * s.contexts.targets.roll(1, 0)))
-
-
-@pytest.mark.parametrize("halfway", [0.0, 4.0])
-def test_the_last_stage_is_at_the_minimum_of_its_objective(halfway: float) -> None:
+def test_the_last_stage_is_at_the_minimum_of_its_objective() -> None:
     s, w0 = statistics(), weight()
-    kept, share = s.kept_gram / 3, halfway / (halfway + 5)
-    solver = last_stage(behind(s), s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, halfway=halfway, count=5)
-    w = solver(w0).weight.requires_grad_(True)
-    fit = torch.zeros((), dtype=torch.float64)
-    for contexts, part in ((behind(s).contexts, 1 - share), (s.contexts, share)):
-        instead = contexts.anchors[contexts.anchor_of].double()
-        fit = fit + part / 5 * (contexts.targets.double() @ w.T - instead @ w0.T).square().sum()
+    kept, contexts = s.kept_gram / 3, s.contexts
+    w = last_stage(s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, count=5)(w0).weight.requires_grad_(True)
+    instead = contexts.anchors[contexts.anchor_of].double()
+    fit = (contexts.targets.double() @ w.T - instead @ w0.T).square().sum() / 5
     value = 0.7 * (w - w0).square().sum() + 3.0 * fit + 2.0 * ((w - w0) @ kept @ (w - w0).T).trace()
     (slope,) = torch.autograd.grad(value, w)
     assert slope.abs().max() < 1e-8
 
 
-def test_the_edited_encoder_alone_counts_where_halfway_is_zero() -> None:
-    s = statistics()
-    settings = {"ridge": 1.0, "erase_scale": 3.0, "retain_scale": 1.0, "halfway": 0.0, "count": 5}
-    one, two = (last_stage(behind(s), old, s.kept_gram, **settings)(weight()).weight for old in (s, statistics(seed=9)))
-    assert torch.equal(one, two)
+def test_the_weight_of_the_last_stage_is_halved_halfway_and_falls_from_there() -> None:
+    assert falling(30.0, 5.0, 5) == 15.0
+    assert falling(30.0, 0.0, 5) == 0.0
+    weights = [falling(30.0, 5.0, m) for m in (1, 10, 100, 1000)]
+    assert weights == sorted(weights, reverse=True)
+    # the whole push of all targets together stays bounded by η h, however many they are
+    assert 1000 * weights[-1] < 30.0 * 5.0
 
 
 def test_the_former_name_is_answered_with_the_new_ones() -> None:

@@ -3,7 +3,8 @@
 A linear map on d features can tell at most d directions apart, and ``to_k``/``to_v`` read features in which a
 sentence has already spread its concept over every later token. The second linear map of a feed-forward reads f = 2d
 (emoji-sd) to 4d (CLIP) activations that are not yet mixed, so the first blocks have room where the UNet has none.
-Each stage is one closed form that takes over what the stages before it left.
+Each feed-forward is one closed form that takes over what those before it left; the UNet's forgets a few concepts by
+itself, in case another text encoder is put in front of it.
 
 From ScaPre: contexts from the last content token on (Eq. 4), one joint quadratic problem anchored at W₀, no pictures,
 no gradient. Not taken over, since the ablation finds no effect of them: spectral gates, decoupler, Bures alignment.
@@ -60,41 +61,47 @@ def key_edit(
 
 
 def last_stage(
-    now: ConceptStatistics,
-    before: ConceptStatistics,
+    statistics: ConceptStatistics,
     kept: Tensor,
     *,
     ridge: float,
     erase_scale: float,
     retain_scale: float,
-    halfway: float,
     count: int,
 ) -> Solver:
-    """Solve every ``to_k`` and ``to_v`` for what the edited text encoder still tells of the targets.
+    """Solve every ``to_k`` and ``to_v`` for what an unedited text encoder tells of the targets.
 
-        min_W λ‖W − W₀‖² + η [(1 − s) E‖W c'_t − W₀ ñ_t‖² + s E‖W c_t − W₀ ñ_t‖²] + ρ tr((W − W₀) K (W − W₀)ᵀ)
-        W = W₀ M,  M = (λI + η X + ρK)(λI + η S + ρK)⁻¹
+        min_W λ‖W − W₀‖² + (η/m) Σ_t ‖W c_t − W₀ ñ_t‖² + ρ tr((W − W₀) K (W − W₀)ᵀ)
+        W = W₀ M,  M = (λI + (η/m) X + ρK)(λI + (η/m) S + ρK)⁻¹,  S = Σ_t c_t c_tᵀ,  X = Σ_t ñ_t c_tᵀ
 
-    c' are features of the edited encoder, c those of the original one, E sums divided by m: with the share
-    s = h/(h + m) the UNet alone, behind a foreign text encoder, still forgets a few concepts; for many it has no
-    room, and s falls. One matrix M serves every layer.
+    One matrix M serves every layer.
 
     Args:
-        now: c' and ñ; ``before``: c and ñ.
+        statistics: c and ñ.
         kept: K, ``(d, d)``, mean second moment of contexts that are to stay.
         ridge, erase_scale, retain_scale: λ > 0, η, ρ.
-        halfway: h, the number of targets at which both encoders weigh the same; 0: the edited one alone.
         count: m, the targets that were named; their other words weigh as much as they do and dilute nothing.
     """
-    share = halfway / (halfway + count)
-    gram, cross = now.gram, now.cross
-    if now is not before:
-        gram, cross = torch.lerp(gram, before.gram, share), torch.lerp(cross, before.cross, share)
-    base = ridge * torch.eye(now.width, dtype=torch.float64, device=kept.device) + retain_scale * kept
-    system = base + erase_scale / count * gram
-    matrix = torch.cholesky_solve((base + erase_scale / count * cross).T, torch.linalg.cholesky(system)).T
+    gram, cross = (erase_scale / count * moment for moment in (statistics.gram, statistics.cross))
+    base = ridge * torch.eye(statistics.width, dtype=torch.float64, device=kept.device) + retain_scale * kept
+    system = base + gram
+    matrix = torch.cholesky_solve((base + cross).T, torch.linalg.cholesky(system)).T
     facts = {"condition": condition_number(system)}
     return lambda original: Solution(original @ matrix, dict(facts))
+
+
+def falling(erase_scale: float, halfway: float, count: int) -> float:
+    """Weight of the last stage behind an edited text encoder, η h / (h + m).
+
+    That encoder hands on the anchors, so the last stage is for a foreign one. There it has room for a few concepts
+    only; pushed as hard for many it would cost the kept ones and win nothing.
+
+    Args:
+        erase_scale: η, the weight for the first few.
+        halfway: h ≥ 0, the number of targets at which half of it is left; 0: the UNet stays as it is.
+        count: m.
+    """
+    return erase_scale * halfway / (halfway + count)
 
 
 def staged_solver(
@@ -117,11 +124,12 @@ def staged_solver(
     Args:
         blocks: how many feed-forwards of each text encoder are edited; 0: the UNet alone.
         inner_ridge, inner_retain_scale: of ``key_edit``.
-        ridge, erase_scale, retain_scale, halfway: of ``last_stage``.
+        ridge, erase_scale, retain_scale: of ``last_stage``.
+        halfway: of ``falling``; nothing falls where the UNet is alone.
         vocabulary: share of the text encoder's own words in what is to stay, the rest is for the named.
         same: cosine about the vocabulary's mean from which a word of it means its target and is erased with it;
             1: none does.
     """
     kept = statistics.kept_gram / max(1, len(statistics.retained))
-    settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale, "halfway": halfway}
-    return last_stage(statistics, statistics, kept, count=len(statistics.targets), **settings)
+    settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale}
+    return last_stage(statistics, kept, count=len(statistics.targets), **settings)
