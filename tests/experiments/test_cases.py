@@ -13,16 +13,18 @@ from scapre.experiments.cases import (
     BLANK,
     MANY,
     VALIDATED,
+    WORDS,
     capacity_cases,
     operating_point,
+    own_words,
     precision_cases,
     restricted_cases,
     scaling_cases,
     style_cases,
-    validation_cases,
     vocabulary,
 )
 from scapre.experiments.sweep import UNEDITED, Case
+from scapre.experiments.tries import crowd_cases, validation_cases
 from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, SOLVERS, complete
 
@@ -51,6 +53,27 @@ def test_no_experiment_draws_what_defaults_were_chosen_on() -> None:
         assert not set(case.pictures["concept"]) & set(VALIDATION)
     for case in validation_cases({"uce": {"ridge": (0.5,)}}, [20], [0], 36):
         assert set(case.pictures["concept"]) <= set(VALIDATION)
+
+
+@pytest.mark.parametrize("n", [20, 200])
+def test_in_a_crowd_validation_concepts_alone_are_drawn(n: int) -> None:
+    (case,) = crowd_cases({"uce": {"ridge": (0.5,)}}, [n], [0], 36)
+    drawn, kept = sides(case), set(case.retained)
+    assert set(case.pictures["concept"]) <= set(VALIDATION)
+    assert len(set(case.targets)) == n
+    assert drawn["unlearn"] <= set(case.targets)
+    assert drawn["preserve"] <= kept
+    assert not drawn["bystander"] & (kept | set(case.targets))
+    assert not kept & set(case.targets)
+
+
+def test_the_vocabulary_is_offered_to_keep_without_the_targets() -> None:
+    (plain,), (case,) = (scaling_cases(["dp"], [50], [0], 48, point) for point in (VALIDATED, WORDS))
+    more = set(case.retained) - set(plain.retained)
+    assert plain.settings == case.settings
+    assert more == set(own_words()) - set(plain.retained) - set(case.targets)
+    assert not set(case.retained) & set(case.targets)
+    assert case.key != plain.key
 
 
 @pytest.mark.parametrize("n", [1, 50, 320])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -15,12 +16,17 @@ from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.sweep import UNEDITED, Case
 from scapre.methods.registry import find_method
+from scapre.model.backbones import load_pipeline
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import PROMPT, plan, plan_sides, thin
+from scapre.text.vocabulary import words_of
 
 #: settings of a method: as published (our defaults), as its authors change them for many concepts, or the best of
 #: a sweep on the validation concepts
 PUBLISHED, MANY, VALIDATED = "published", "published for many", "validated"
+#: the validated settings, and the text encoder's own words to keep as well, which is how ours is used
+WORDS = "validated, vocabulary kept"
+POINTS = (PUBLISHED, MANY, VALIDATED, WORDS)
 BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
 EXAMPLES = 5  # objects a style is shown behind when it is erased
@@ -40,8 +46,8 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
         ValueError: an unknown point, or a method that the validation sweep does not hold.
         FileNotFoundError: the validation sweep has not been run.
     """
-    if point not in (PUBLISHED, MANY, VALIDATED):
-        raise ValueError(f"unknown operating point {point!r}; known: {PUBLISHED}, {MANY}, {VALIDATED}")
+    if point not in POINTS:
+        raise ValueError(f"unknown operating point {point!r}; known: {'; '.join(POINTS)}")
     if point == PUBLISHED or method == UNEDITED:
         return {}
     if point == MANY:
@@ -53,60 +59,6 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
     if method not in best:
         raise ValueError(f"{path.name} has no row for {method}; run `scapre run 09 --profile full` again")
     return json.loads(best[method])
-
-
-def validation_cases(
-    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
-) -> list[Case]:
-    """Sweep the knobs of every method on the validation concepts alone, every value with every other.
-
-    The label ``settings`` says in JSON what was tried.
-
-    Args:
-        grids: method → knob → values.
-        counts: numbers of targets.
-        orders: seeds of the choice of targets among the validation concepts.
-        limit: pictures a side.
-    """
-    everything, cases = read_concepts("emoji")["name"], []
-    for order, n in product(orders, counts):
-        mixed = np.random.default_rng(order).permutation(vocabulary()[1]).tolist()
-        targets, sides = mixed[:n], {"unlearn": mixed[:n], "preserve": mixed[n:]}
-        pictures = plan_sides(sides, list(STYLES), [order], limit)
-        kept = [name for name in everything if name not in targets]
-        for method, knobs in grids.items():
-            for values in product(*knobs.values()):
-                settings = dict(zip(knobs, values, strict=True))
-                labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
-                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
-    return cases
-
-
-def crowd_cases(
-    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
-) -> list[Case]:
-    """Sweep the knobs at more targets than there are validation concepts; only validation concepts are drawn.
-
-    Half of the validation concepts are among the targets, a quarter is named to keep and a quarter is left
-    unnamed; the other targets come from the rest and are not looked at. The label ``settings`` is JSON.
-    """
-    everything, cases = read_concepts("emoji")["name"].tolist(), []
-    names, validation = vocabulary()
-    half, quarter = len(validation) // 2, len(validation) // 4
-    for order, n in product(orders, counts):
-        chance = np.random.default_rng(1000 + order)  # not the orders of the experiments
-        mixed, others = chance.permutation(validation).tolist(), chance.permutation(names).tolist()
-        drawn, unnamed = mixed[: min(half, n)], mixed[half + quarter :]
-        targets = drawn + others[: n - len(drawn)]
-        sides = {"unlearn": drawn, "preserve": mixed[half : half + quarter], "bystander": unnamed}
-        pictures = plan_sides(sides, list(STYLES), [order], limit)
-        kept = [name for name in everything if name not in {*targets, *unnamed}]
-        for method, knobs in grids.items():
-            for values in product(*knobs.values()):
-                settings = dict(zip(knobs, values, strict=True))
-                labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
-                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
-    return cases
 
 
 def scaling_cases(
@@ -128,10 +80,18 @@ def scaling_cases(
         # three runs give a single concept eighteen pictures
         pictures = plan_sides(sides, list(STYLES), [order, order + 50, order + 100][: 3 if n < HELD else 1], limit)
         kept = [*mixed[n:-HELD], *validation]
+        if point == WORDS:
+            kept += [word for word in own_words() if word not in {*kept, *targets}]
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
             cases.append(Case(method, targets, pictures, kept, operating_point(method, point), labels=labels))
     return cases
+
+
+@lru_cache(maxsize=1)
+def own_words() -> list[str]:
+    """The words of emoji-sd's text encoder, which nobody has to list."""
+    return words_of(load_pipeline())
 
 
 def gallery_cases(methods: Sequence[str], n: int, shown: int, order: int) -> list[Case]:

@@ -1,0 +1,69 @@
+"""Settings tried on the validation concepts alone: every value of a knob with every value of the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+
+from scapre.concepts.emoji import STYLES
+from scapre.concepts.lists import read_concepts
+from scapre.experiments.cases import vocabulary
+from scapre.experiments.sweep import Case
+from scapre.pictures.evaluation import plan_sides
+
+
+def validation_cases(
+    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
+) -> list[Case]:
+    """Sweep the knobs of every method on the validation concepts alone, every value with every other.
+
+    The label ``settings`` says in JSON what was tried.
+
+    Args:
+        grids: method → knob → values.
+        counts: numbers of targets.
+        orders: seeds of the choice of targets among the validation concepts.
+        limit: pictures a side.
+    """
+    everything, cases = read_concepts("emoji")["name"], []
+    for order, n in product(orders, counts):
+        mixed = np.random.default_rng(order).permutation(vocabulary()[1]).tolist()
+        targets, sides = mixed[:n], {"unlearn": mixed[:n], "preserve": mixed[n:]}
+        pictures = plan_sides(sides, list(STYLES), [order], limit)
+        kept = [name for name in everything if name not in targets]
+        for method, knobs in grids.items():
+            for values in product(*knobs.values()):
+                settings = dict(zip(knobs, values, strict=True))
+                labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
+                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
+    return cases
+
+
+def crowd_cases(
+    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
+) -> list[Case]:
+    """Sweep the knobs at more targets than there are validation concepts; only validation concepts are drawn.
+
+    Half of the validation concepts are among the targets, a quarter is named to keep and a quarter is left
+    unnamed; the other targets come from the rest and are not looked at. The label ``settings`` is JSON.
+    """
+    everything, cases = read_concepts("emoji")["name"].tolist(), []
+    names, validation = vocabulary()
+    half, quarter = len(validation) // 2, len(validation) // 4
+    for order, n in product(orders, counts):
+        chance = np.random.default_rng(1000 + order)  # not the orders of the experiments
+        mixed, others = chance.permutation(validation).tolist(), chance.permutation(names).tolist()
+        drawn, unnamed = mixed[: min(half, n)], mixed[half + quarter :]
+        targets = drawn + others[: n - len(drawn)]
+        sides = {"unlearn": drawn, "preserve": mixed[half : half + quarter], "bystander": unnamed}
+        pictures = plan_sides(sides, list(STYLES), [order], limit)
+        kept = [name for name in everything if name not in {*targets, *unnamed}]
+        for method, knobs in grids.items():
+            for values in product(*knobs.values()):
+                settings = dict(zip(knobs, values, strict=True))
+                labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
+                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
+    return cases
