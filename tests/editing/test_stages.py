@@ -53,7 +53,9 @@ def test_a_target_leaves_the_first_block_as_its_anchor_does() -> None:
 
 def test_without_blocks_the_unet_alone_is_edited() -> None:
     pipe = tiny_pipe()
-    assert not any(name.startswith("text_encoder") for name in erase(pipe, blocks=0).edited)
+    patch = erase(pipe, blocks=0, same=0.0)
+    assert not any(name.startswith("text_encoder") for name in patch.edited)
+    assert "words" not in patch.provenance
 
 
 def test_every_stage_lowers_what_the_model_tells_of_the_targets() -> None:

@@ -60,8 +60,9 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     places = places_of(pipe, values["blocks"])
     vocabulary = read_vocabulary(pipe, places, progress=progress)
     memory = _anchored(pipe, memory, vocabulary, values["same"])
-    named = len(memory.about["targets"])
-    memory, words = _with_other_words(pipe, memory, vocabulary, values["same"])
+    named, alone = len(memory.about["targets"]), memory.statistics
+    # other words are for the text encoder; the UNet has no room for them
+    memory, words = _with_other_words(pipe, memory, vocabulary, values["same"]) if places else (memory, {})
     about, s = memory.about, memory.statistics
     vocabulary = vocabulary.without(pipe, about["targets"])
     sentences = sentences_of(about["templates"])
@@ -96,7 +97,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
-    solver = last_stage(s, moment, count=named, **settings)
+    solver = last_stage(alone, moment, **settings)
     return Stages(edited, facts, memory, solver, Read(now, *watched), words)
 
 

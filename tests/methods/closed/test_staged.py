@@ -61,7 +61,7 @@ def test_the_order_of_targets_does_not_matter() -> None:
 def test_the_last_stage_is_at_the_minimum_of_its_objective() -> None:
     s, w0 = statistics(), weight()
     kept, contexts = s.kept_gram / 3, s.contexts
-    w = last_stage(s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0, count=5)(w0).weight.requires_grad_(True)
+    w = last_stage(s, kept, ridge=0.7, erase_scale=3.0, retain_scale=2.0)(w0).weight.requires_grad_(True)
     instead = contexts.anchors[contexts.anchor_of].double()
     fit = (contexts.targets.double() @ w.T - instead @ w0.T).square().sum() / 5
     value = 0.7 * (w - w0).square().sum() + 3.0 * fit + 2.0 * ((w - w0) @ kept @ (w - w0).T).trace()

@@ -67,7 +67,6 @@ def last_stage(
     ridge: float,
     erase_scale: float,
     retain_scale: float,
-    count: int,
 ) -> Solver:
     """Solve every ``to_k`` and ``to_v`` for what an unedited text encoder tells of the targets.
 
@@ -77,12 +76,12 @@ def last_stage(
     One matrix M serves every layer.
 
     Args:
-        statistics: c and ñ.
+        statistics: c and ñ of the m targets that were named; their other words are left to the text encoder.
         kept: K, ``(d, d)``, mean second moment of contexts that are to stay.
         ridge, erase_scale, retain_scale: λ > 0, η, ρ.
-        count: m, the targets that were named; their other words weigh as much as they do and dilute nothing.
     """
-    gram, cross = (erase_scale / count * moment for moment in (statistics.gram, statistics.cross))
+    push = erase_scale / len(statistics.targets)
+    gram, cross = push * statistics.gram, push * statistics.cross
     base = ridge * torch.eye(statistics.width, dtype=torch.float64, device=kept.device) + retain_scale * kept
     system = base + gram
     matrix = torch.cholesky_solve((base + cross).T, torch.linalg.cholesky(system)).T
@@ -132,4 +131,4 @@ def staged_solver(
     """
     kept = statistics.kept_gram / max(1, len(statistics.retained))
     settings = {"ridge": ridge, "erase_scale": erase_scale, "retain_scale": retain_scale}
-    return last_stage(statistics, kept, count=len(statistics.targets), **settings)
+    return last_stage(statistics, kept, **settings)
