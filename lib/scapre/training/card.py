@@ -162,10 +162,15 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
     folder = data_folder() / "results" / "emoji-sd"
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.4f"))
+    return write_text(model_folder() / "README.md", card_text(tables))
+
+
+def card_text(tables: dict[str, pd.DataFrame]) -> str:
+    """The model card around the tables of ``measure``."""
     weak = tables["concepts"].query("object < 50")["concept"].tolist()
     size = sum(p.stat().st_size for p in model_folder().rglob("*") if p.is_file()) / 2**20
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "diffusers", "transformers"))
-    text = CARD.format(
+    return CARD.format(
         size=size,
         steps=STEPS,
         guidance=GUIDANCE,
@@ -177,7 +182,6 @@ def write_card(tables: dict[str, pd.DataFrame]) -> Path:
         uce=_with_intervals(tables["uce"]).to_markdown(index=False),
         weak=", ".join(weak) or "none",
     )
-    return write_text(model_folder() / "README.md", text)
 
 
 CARD = """---
@@ -189,12 +193,12 @@ pipeline_tag: text-to-image
 A `StableDiffusionPipeline` (CLIP tokenizer and text encoder of width 384, UNet of 10 M parameters on 8×8
 latents with cross-attention in every block, AutoencoderKL, DPM-Solver++), trained from nothing on 400 emoji in
 six permissively licensed styles. It exists so that concept unlearning can be studied offline on two CPU cores.
-{size:.1f} MB in float16 safetensors. Rebuild: `scapre build-data && scapre train all`; measure: `scapre card`.
+`{size:.1f}` MB in float16 safetensors. Rebuild: `scapre build-data && scapre train all`; measure: `scapre card`.
 Every draw of a rebuild is seeded and its tokenizer is the same every time, but the shipped one was trained before that:
-it splits every caption alike and numbers 79 of its 2,078 tokens otherwise, so a rebuild is another model of this kind,
-not these weights to the bit.
+it splits every caption alike and numbers <!--measured: scapre train text, 2026-11-26-->79 of its 2,078<!--/--> tokens
+otherwise, so a rebuild is another model of this kind, not these weights to the bit.
 
-Everything below was measured by `scapre card` with {steps} steps, guidance {guidance}, prompts
+Everything below was measured by `scapre card` with {steps} steps, `guidance={guidance}`, prompts
 "a picture of a {{concept}} in {{style}} style", picture seeds from runs {runs}, on {versions}.
 Intervals are 95 % (Wilson for shares, normal for means); the tables lie in `data/results/emoji-sd/`.
 
@@ -225,8 +229,9 @@ calls this prompt expansion).
 
 {uce}
 
-The behaviour that the literature reports is unlearn ≤ 15 and preserve ≥ 90 with kept concepts, and steady decline
-without. With sentences in the styles that are drawn (`styled`) it is met. Bare names miss it: the last token of a
+The behaviour that the literature reports is unlearn ≤ 15 and preserve ≥ 90 with kept concepts,
+and <!--=card.decline-without-->steady decline<!--/--> without. With sentences in the styles that are drawn (`styled`)
+it is <!--=card.styled-met-->met<!--/-->. Bare names <!--=card.bare-names-miss-->miss it<!--/-->: the last token of a
 bare name answers nearly like its replacement after the edit, but in a sentence the concept is spread over the tokens
 after it as well, and an edit of one token of one phrasing reaches those only in part. With 399 kept names in 384
 dimensions nothing else is left free.
