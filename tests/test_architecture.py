@@ -34,14 +34,15 @@ PARTIES = {
     "concepts": "numpy pandas PIL resvg_py",
     "model": "diffusers torch tqdm transformers",
     "text": "safetensors torch tqdm",
-    "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat numpy pandas papermill pygments seaborn torch tqdm yaml",
+    "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat numpy pandas papermill pygments scipy seaborn torch "
+    "tqdm yaml",
     "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",
     "editing": "pandas PIL torch tqdm",
     "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",
     "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
     "training": "diffusers numpy pandas safetensors tokenizers torch tqdm transformers",
-    "cli": "matplotlib pandas torch typer",
+    "cli": "pandas torch typer",
 }
 LINES = 250
 

@@ -17,7 +17,7 @@ from scapre.methods.registry import SOLVERS
 from scapre.model.projections import read_projections
 from scapre.pictures.judges import Judges, load_judges
 from scapre.text.embeddings import remember_prompts
-from scapre.workbook import figures
+from scapre.workbook.look import theme
 
 CHOICES = Choices(("dog",), ("wolf",), keep_all=False, styles=("fluent",))
 NAMES = ("dog", "wolf", "lemon")
@@ -34,7 +34,7 @@ def no_loop() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def stage() -> tuple[Any, Judges]:
-    figures.theme()
+    theme()
     pipe = load_pipeline()
     remember_prompts(pipe)
     return pipe, load_judges()

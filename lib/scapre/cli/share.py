@@ -92,13 +92,13 @@ def ranks(
     path = repository() / "data" / "results" / "export" / "lora_error.csv"
     picture = repository() / "figures" / "export" / "lora_error.png"
     claim(path, picture)
-    import matplotlib.pyplot as plt
     import pandas as pd
 
     from scapre.editing.erase import erase
     from scapre.model.backbones import load_pipeline
     from scapre.patch.export import error_curve
     from scapre.workbook import figures
+    from scapre.workbook.look import message, theme
 
     pipe = load_pipeline(EMOJI)
     parts = []
@@ -107,9 +107,10 @@ def ranks(
         parts.append(error_curve(made, RANKS).assign(method=method, n=len(targets)))
     table = pd.concat(parts)[["method", "n", "form", "rank", "error"]]
     write_text(path, table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
-    figures.theme()
-    figures.adapter_error(table).set_title(f"{len(targets)} concepts of emoji-sd erased")
+    theme()
+    said = f"What an adapter of a given rank loses of an edit that erases {len(targets)} concepts of emoji-sd"
+    labels = {"xlabel": "rank of every matrix", "ylabel": "share of the edit that is lost", "title": said}
+    drawn = figures.lines(table, x="rank", y="error", hue="method", panel="form", log="xy", **labels)
     with replacing(picture) as partial:
-        plt.savefig(partial, format="png", metadata={"Software": None})
-    plt.close("all")
+        drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
     typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

@@ -36,22 +36,22 @@ def bench(
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     picture = repository() / "figures" / "bench" / f"{path.stem}.png"
     claim(path, picture)
-    import matplotlib.pyplot as plt
     import pandas as pd
 
     from scapre.editing.bench import COUNTS, benchmark
     from scapre.workbook import figures
+    from scapre.workbook.look import message, theme
 
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     write_text(path, table.to_csv(index=False, float_format="%.3f"))
-    figures.theme()
+    theme()
     tidy = table.melt(["n", "method"], ["total", "floor", "naive"], "what", "seconds")
     if len(chosen) > 1:
         tidy = tidy[tidy["what"] == "total"].assign(what=tidy["method"])
-    axes = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log=True)
-    axes.set(yscale="log", title=f"{method} at the shapes of {model}")
+    title = f"Time of {'every method' if len(chosen) > 1 else method} at the shapes of {model}"
+    drawn = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log="xy", title=title)
     with replacing(picture) as partial:
-        plt.savefig(partial, format="png", metadata={"Software": None}, bbox_inches="tight")
+        drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 

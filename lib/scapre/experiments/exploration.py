@@ -27,8 +27,8 @@ from scapre.pictures.judges import Judges
 from scapre.text.embeddings import remember_prompts
 from scapre.text.gathering import gather
 from scapre.text.statistics import ConceptStatistics
-from scapre.workbook.figures import GOOD, INK, WIDTH
 from scapre.workbook.grids import before_and_after
+from scapre.workbook.look import COLOURS, WIDTH
 
 TEMPLATES = "sentences"  # a bare word's edit leaves part of the concept standing inside a sentence
 POINTS = 200  # of a curve over all rows
@@ -95,9 +95,9 @@ class Exploration:
         """Draw the rows' gates and changes beside the spectra."""
         fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained")
         for axes, table, x in ((left, self.gates, "share"), (right, self.spectrum, "index")):
-            for colour, (kind, part) in zip((INK, GOOD), table.groupby("kind", sort=False), strict=False):
+            for colour, (kind, part) in zip(COLOURS, table.groupby("kind", sort=False), strict=False):
                 axes.plot(part[x], part["value"], color=colour, label=kind)
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(frameon=False)
         left.set(xlabel="rows, largest first [%]", ylim=(0, None))
         right.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
         return fig

@@ -1,4 +1,4 @@
-"""Tidy tables and pictures → matplotlib axes. Draws, never computes."""
+"""Tidy tables → matplotlib axes: curves, spectra, bars, tables. Draws, never computes."""
 
 from __future__ import annotations
 
@@ -9,193 +9,157 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-WIDTH = 8.0  # inches; every figure of the workbook
-INK, GOOD, BAD, SOFT = "#222222", "#1b7f5c", "#c0392b", "#8a8f98"
-#: one colour a method for the whole workbook
-METHOD_COLOURS = {
-    "unedited": SOFT,
-    "uce": "#3b6fb6",
-    "rece": "#5bb8d4",
-    "speed": "#8a5a2b",
-    "cure": "#d16ba5",
-    "oce": "#a3a52a",
-    "dp": "#4b4fa0",
-    "fia": "#2f9e9e",
-    "staged": "#c0392b",
-    "confined": "#e2857b",
-    "scapre-paper": "#8e5bb0",
-    "scapre-scale": "#e08e2b",
-    "scapre-basic": "#1b7f5c",
-}
-
-
-def theme() -> None:
-    """Set the workbook's look once."""
-    sns.set_theme(
-        context="notebook",
-        style="whitegrid",
-        rc={
-            "figure.dpi": 100,
-            "savefig.dpi": 120,
-            "axes.edgecolor": SOFT,
-            "grid.color": "#e6e8eb",
-            "text.color": INK,
-            "axes.labelcolor": INK,
-            "font.size": 10,
-            "axes.titlesize": 10,
-            "axes.labelsize": 10,
-            "xtick.labelsize": 9,
-            "ytick.labelsize": 9,
-            "svg.hashsalt": "scapre",
-        },
-    )
-
-
-def spectrum(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")[1]
-    sns.lineplot(table, x="index", y="value", hue="kind" if "kind" in table else None, ax=ax)
-    if "kind" in table:
-        ax.legend(title=None, frameon=False)
-    ax.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
-    return ax
-
-
-def similarity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw a square table of cosines."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 6.4), layout="constrained")[1]
-    sns.heatmap(table, vmin=0, vmax=1, cmap="rocket_r", square=True, ax=ax, cbar_kws={"label": "cosine", "shrink": 0.7})
-    ax.tick_params(length=0)
-    return ax
-
-
-def shares(table: pd.DataFrame, *, x: str, y: str, hue: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw horizontal bars of percentages with their 95 % intervals (columns ``low, high``)."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 0.35 * len(table) + 1.2), layout="constrained")[1]
-    sns.barplot(table, x=x, y=y, hue=hue, ax=ax, color=None if hue else SOFT)
-    if hue:
-        ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    if {"low", "high"} <= set(table) and hue is None:
-        reach = [table[x] - table["low"], table["high"] - table[x]]
-        ax.errorbar(table[x], range(len(table)), xerr=reach, fmt="none", color=INK, lw=1.2)
-    ax.set(xlim=(0, 100), xlabel="percent", ylabel="")
-    return ax
-
-
-def panels(
-    table: pd.DataFrame,
-    labels: Mapping[str, str],
-    *,
-    x: str = "n",
-    xlabel: str = "erased concepts $n$",
-    dashed: str | None = None,
-    log: bool = True,
-    columns: int = 2,
-) -> Figure:
-    """Draw one panel a measure, one line a method, with its 95 % band.
-
-    Args:
-        table: ``metrics.summarise``: ``method``, ``x``, ``measure, mean, low, high``.
-        labels: measure → label of its panel.
-        dashed: value of the column ``point`` whose lines are dashed.
-        log: logarithmic ``x``; otherwise only the values themselves are marked.
-    """
-    rows = -(-len(labels) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.9 * rows + 0.7), squeeze=False, layout="constrained")
-    for ax in axes.flat[len(labels) :]:
-        ax.remove()
-    for ax, (measure, label) in zip(axes.flat, labels.items(), strict=False):
-        part = table[table["measure"] == measure]
-        solid = set(part.loc[part["point"] != dashed, "method"])
-        for (method, point), line in part.groupby(["method", "point"], sort=False):
-            colour = METHOD_COLOURS.get(str(method), INK)
-            name = str(method) if point != dashed or method not in solid else None
-            style = "--" if point == dashed else "-"
-            ax.plot(line[x], line["mean"], style, color=colour, marker="o", ms=3, lw=1.6, label=name)
-            ax.fill_between(line[x], line["low"], line["high"], color=colour, alpha=0.06, lw=0)
-        ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=label)
-        if not log:
-            ax.set_xticks(sorted(part[x].unique()))
-        if "%" in label:
-            ax.set_ylim(-3, 103)
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), frameon=False)
-    return fig
-
-
-def trade_off(curves: pd.DataFrame, marks: pd.DataFrame, tries: pd.DataFrame) -> Figure:
-    """Draw unlearning against preserving, one line a method along its best settings, one panel a count.
-
-    Args:
-        curves: columns ``method, n, unlearn, preserve``, in the order of the line (``metrics.frontier``).
-        marks: the same: where a method stands at its published settings, drawn as a star.
-        tries: the same: all that was tried, drawn as faint dots.
-    """
-    counts = sorted(curves["n"].unique())
-    fig, axes = plt.subplots(1, len(counts), figsize=(WIDTH, 4.4), sharey=True, squeeze=False, layout="constrained")
-    for ax, n in zip(axes.flat, counts, strict=True):
-        for method, line in curves[curves["n"] == n].groupby("method", sort=False):
-            ax.plot(
-                line["unlearn"],
-                line["preserve"],
-                "o-",
-                ms=3,
-                color=METHOD_COLOURS.get(str(method), INK),
-                label=str(method),
-            )
-        for table, look in ((tries, {"marker": "o", "ms": 3, "alpha": 0.3}), (marks, {"marker": "*", "ms": 13})):
-            for _, row in table[table["n"] == n].iterrows():
-                colour = METHOD_COLOURS.get(str(row["method"]), INK)
-                ax.plot(row["unlearn"], row["preserve"], color=colour, mec="white", **look)
-        ax.set(title=f"$n = {n}$", xlabel="accuracy on targets (%), lower is better", xlim=(-3, 103), ylim=(-3, 103))
-    axes.flat[0].set_ylabel("accuracy on what stays (%)")
-    handles, names = axes.flat[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=5, frameon=False)
-    return fig
-
-
-def table_of_colours(table: pd.DataFrame, label: str, *, low: float = 0, high: float = 100) -> Figure:
-    """Draw a table of numbers as coloured cells, green where high."""
-    size = (WIDTH, 0.36 * len(table) + 1.4)
-    fig, ax = plt.subplots(figsize=size, layout="constrained")
-    sns.heatmap(table, vmin=low, vmax=high, cmap="RdYlGn", annot=True, fmt=".0f", ax=ax, cbar_kws={"label": label})
-    ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0)
-    ax.tick_params("x", rotation=90 if len(table.columns) > 6 else 0)
-    return fig
+from scapre.workbook.look import (
+    BAD,
+    COLOURS,
+    FAINT,
+    GOOD,
+    INK,
+    METHOD_COLOURS,
+    SHADES,
+    SMALL,
+    SOFT,
+    WIDTH,
+    canvas,
+    few,
+    headline,
+    name_ends,
+)
 
 
 def lines(
-    table: pd.DataFrame, *, x: str, y: str, hue: str, xlabel: str, log: bool = False, ax: Axes | None = None
-) -> Axes:
-    """Plot one line a ``hue`` of a tidy table."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")[1]
-    sns.lineplot(table, x=x, y=y, hue=hue, marker="o", palette="dark", ax=ax)
-    ax.set(xlabel=xlabel, xscale="log" if log else "linear")
-    ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    hue: str,
+    xlabel: str,
+    ylabel: str | None = None,
+    title: str = "",
+    panel: str | None = None,
+    coloured: Sequence[str] | None = None,
+    log: str = "",
+) -> Figure:
+    """Plot one named line a ``hue``, in one panel a value of ``panel``.
+
+    Args:
+        title: the figure's message.
+        coloured: the lines that are coloured and named, at most five; the others are grey. None: the first five.
+        log: axes that are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+    """
+    parts = [("", table)] if panel is None else list(table.groupby(panel, sort=False))
+    names = [str(name) for name in table[hue].unique()]
+    colours = _palette(names, few(coloured if coloured is not None else names[: len(COLOURS)]))
+    fig, axes = canvas(1, len(parts), 3.4)
+    marker = "o" if table.groupby(hue)[x].nunique().max() < 30 else ""
+    for ax, (name, part) in zip(axes, parts, strict=True):
+        for kind, line in part.groupby(hue, sort=False):
+            colour = colours.get(str(kind), FAINT)
+            ax.plot(line[x], line[y], color=colour, marker=marker, ms=4, lw=2, zorder=3 if str(kind) in colours else 1)
+        ax.set(xlabel=xlabel, ylabel=(ylabel or y) if ax is axes[0] else "", title=str(name))
+        _scale(ax, log)
+    headline(fig, title)
+    for ax, (_, part) in zip(axes, parts, strict=True):
+        last = part.sort_values(x).groupby(part[hue].astype(str), sort=False)[[x, y]].last()
+        ends = {name: tuple(last.loc[name]) for name in colours if name in last.index}
+        if ax is axes[-1] or len(parts) < 3:
+            name_ends(ax, ends, colours)
+    return fig
 
 
-def adapter_error(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot ``error`` against ``rank``: a colour a ``method``, a dash a ``form``."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")[1]
-    palette = {m: METHOD_COLOURS.get(m, INK) for m in table["method"].unique()}
-    sns.lineplot(table, x="rank", y="error", hue="method", style="form", palette=palette, markers=True, ax=ax)
-    ax.set(xscale="log", yscale="log", xlabel="rank of every matrix", ylabel="share of the edit that is lost")
-    ax.legend(title=None, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
+def _palette(names: Sequence[str], coloured: Sequence[str]) -> dict[str, str]:
+    """Colours by name: a method's own, shades of one colour for numbers, else five that all can tell apart."""
+    if all(name in METHOD_COLOURS for name in names):
+        return {name: METHOD_COLOURS[name] for name in coloured}
+    if len(names) > 2 and all(name.lstrip("n =").replace(".", "", 1).isdigit() for name in names):
+        shades = sns.color_palette("blend:#8fbfe0,#062f52", len(coloured)).as_hex()
+        return dict(zip(coloured, shades, strict=True))
+    return dict(zip(coloured, COLOURS, strict=False))
 
 
-def bars(table: pd.DataFrame, *, y: str, values: Sequence[str], ax: Axes | None = None) -> Axes:
-    """Draw several percentages of every row side by side."""
-    ax = ax or plt.subplots(figsize=(WIDTH, 0.5 * len(table) + 1.2), layout="constrained")[1]
-    tidy = table.melt(y, list(values), var_name="quantity", value_name="percent")
-    palette = [BAD, GOOD, SOFT, INK][: len(values)] if len(values) > 1 else [GOOD]
-    sns.barplot(tidy, x="percent", y=y, hue="quantity", palette=palette, ax=ax, legend=len(values) > 1)
-    ax.set(xlim=(0, 100), ylabel="", xlabel="percent" if len(values) > 1 else f"{values[0]} (%)")
-    if len(values) > 1:
-        handles, names = ax.get_legend_handles_labels()
-        ax.legend_ = None  # the figure's, outside the axes, takes its place
-        ax.figure.legend(handles, names, loc="outside lower center", ncols=len(values), frameon=False)
-    return ax
+def _scale(ax: Axes, log: str) -> None:
+    """Make axes logarithmic with whole numbers at the ticks."""
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    for axis, name in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+        if name in log:
+            axis.set_minor_formatter(NullFormatter())
+
+
+def similarity(table: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw a square table of cosines."""
+    fig, ax = plt.subplots(figsize=(WIDTH, 6.8), layout="constrained")
+    bar = {"label": "cosine", "shrink": 0.7}
+    sns.heatmap(table, vmin=0, vmax=1, cmap=SHADES, square=True, ax=ax, cbar_kws=bar)
+    ax.tick_params(length=0)
+    return headline(fig, title)
+
+
+def shares(table: pd.DataFrame, *, x: str, y: str, hue: str, title: str = "") -> Figure:
+    """Draw dots of percentages with their 95 % intervals (columns ``low, high``), one colour a ``hue``."""
+    kinds, groups = list(table[hue].unique()), list(table[y].unique())
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(groups) + 1.3), layout="constrained")
+    for i, (kind, colour) in enumerate(zip(kinds, COLOURS, strict=False)):
+        part = table[table[hue] == kind]
+        heights = [groups.index(g) + 0.24 * (i - (len(kinds) - 1) / 2) for g in part[y]]
+        reach = [part[x] - part["low"], part["high"] - part[x]]
+        ax.errorbar(part[x], heights, xerr=reach, fmt="o", color=colour, ms=5, lw=1.4, label=str(kind))
+    ax.set(xlim=(0, 102), yticks=range(len(groups)), yticklabels=groups, xlabel="percent")
+    ax.invert_yaxis()
+    fig.legend(loc="outside lower center", ncols=len(kinds), frameon=False)
+    return headline(fig, title)
+
+
+def bars(table: pd.DataFrame, *, y: str, values: Mapping[str, str], title: str = "") -> Figure:
+    """Draw percentages of every row: a bar where there is one, dots on a line where there are several.
+
+    Args:
+        values: column → the word for it.
+    """
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.34 * len(table) + 1.4), layout="constrained")
+    rows = range(len(table))
+    if len(values) == 1:
+        column = next(iter(values))
+        ax.barh(rows, table[column], color=GOOD, height=0.6)
+        for i, value in zip(rows, table[column], strict=True):
+            ax.annotate(f"{value:.0f}", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=SMALL)
+        ax.set_xlabel(f"{values[column]} (%)")
+    else:
+        part = table[list(values)]
+        ax.hlines(rows, part.min(axis=1), part.max(axis=1), color=FAINT, lw=2, zorder=1)
+        for (column, word), colour in zip(values.items(), (BAD, GOOD, INK, SOFT), strict=False):
+            ax.plot(table[column], rows, "o", color=colour, ms=7, label=word, mec="white", zorder=2)
+        ax.set_xlabel("percent")
+        fig.legend(loc="outside lower center", ncols=len(values), frameon=False)
+    ax.set(xlim=(-2, 104), yticks=rows, yticklabels=table[y])
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    return headline(fig, title)
+
+
+def table_of_colours(
+    table: pd.DataFrame, label: str, *, title: str = "", low: float = 0, high: float = 100, rules: Sequence[int] = ()
+) -> Figure:
+    """Draw a table of numbers as shaded cells, dark where high; an empty cell was not measured.
+
+    Args:
+        label: what the numbers are.
+        rules: rows above which a line is drawn.
+    """
+    tilted = len(table.columns) > 6 and max(len(str(c)) for c in table.columns) > 7
+    size = (WIDTH, 0.32 * len(table) + (1.9 if tilted else 1.3))
+    fig, ax = plt.subplots(figsize=size, layout="constrained")
+    sns.heatmap(table, vmin=low, vmax=high, cmap=SHADES, annot=True, fmt=".0f", ax=ax, cbar=False, linewidths=1)
+    ax.set(xlabel=f"{label}; dark is high", ylabel="")
+    ax.set_facecolor("white")
+    ax.hlines(rules, *ax.get_xlim(), color=INK, lw=1)
+    ax.tick_params(length=0)
+    ax.tick_params("y", rotation=0)
+    ax.tick_params("x", rotation=45 if tilted else 0, labeltop=True, labelbottom=False)
+    if tilted:
+        plt.setp(ax.get_xticklabels(), ha="left", rotation_mode="anchor")
+    return headline(fig, title)

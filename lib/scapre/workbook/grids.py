@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from scapre.workbook.figures import BAD, GOOD, INK, WIDTH
+from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, headline
 
 
 def picture_grid(
@@ -23,6 +24,7 @@ def picture_grid(
     row_names: Sequence[str] | None = None,
     column_names: Sequence[str] | None = None,
     width: float = WIDTH,
+    title: str = "",
 ) -> Figure:
     """Lay pictures out in rows, with a word under each.
 
@@ -33,12 +35,19 @@ def picture_grid(
         colours: N colours of the words.
         row_names: names left of the rows.
         column_names: names above the columns.
+        title: the figure's message.
     """
     rows = -(-len(images) // columns)
     cell = width / (columns + (1.2 if row_names else 0))
-    extra = 0.24 if captions else 0.0
+    room = int(72 * cell / (0.6 * SMALL))
+    words = [_fit(word, room) for word in captions or ()]
+    extra = 0.17 * (1 + max(word.count("\n") for word in words)) + 0.06 if words else 0.0
     fig, axes = plt.subplots(
-        rows, columns, figsize=(width, rows * (cell + extra) + 0.4), squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(width, rows * (cell + extra) + (0.7 if title else 0.4)),
+        squeeze=False,
+        layout="constrained",
     )
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
@@ -47,22 +56,33 @@ def picture_grid(
     for i, image in enumerate(images):
         ax = axes.flat[i]
         ax.imshow(image.numpy(), interpolation="nearest")
-        if captions:
-            ax.set_xlabel(captions[i], color=colours[i] if colours else INK, fontsize=8, labelpad=2)
+        if words:
+            ax.set_xlabel(words[i], color=colours[i] if colours else INK, fontsize=SMALL, labelpad=2)
         if column_names and i < columns:
-            ax.set_title(column_names[i], fontsize=9)
+            ax.set_title(column_names[i], fontsize=SMALL)
         if row_names and i % columns == 0:
-            ax.set_ylabel(row_names[i // columns], rotation=0, ha="right", va="center", fontsize=9)
-    return fig
+            ax.set_ylabel(row_names[i // columns], rotation=0, ha="right", va="center", fontsize=SMALL)
+    return headline(fig, title)
+
+
+def _fit(word: str, room: int) -> str:
+    """Break a caption into at most two lines of ``room`` letters."""
+    lines = textwrap.wrap(word, max(room, 4), break_long_words=False)
+    short = [line if len(line) <= room + 1 else f"{line[: room - 1]}…" for line in lines[:2]]
+    return "\n".join(short) + ("…" if len(lines) > 2 else "")
 
 
 def verdict_colours(right: Sequence[bool], wanted: Sequence[bool]) -> list[str]:
-    """Green where the verdict is what we want, red where it is not."""
+    """Blue where the verdict is what we want, vermilion where it is not."""
     return [GOOD if bool(r) == bool(w) else BAD for r, w in zip(right, wanted, strict=True)]
 
 
 def before_and_after(
-    drawn: tuple[Tensor, Tensor], judged: tuple[pd.DataFrame, pd.DataFrame], targets: Sequence[str]
+    drawn: tuple[Tensor, Tensor],
+    judged: tuple[pd.DataFrame, pd.DataFrame],
+    targets: Sequence[str],
+    *,
+    title: str = "",
 ) -> Figure:
     """Lay the pictures of one plan out twice: left before an edit, right after it.
 
@@ -70,6 +90,7 @@ def before_and_after(
         drawn: uint8 ``(N, H, W, 3)`` before and after, concept by concept, style fastest.
         judged: the tables of ``evaluation.assess`` for both.
         targets: concepts whose right name is wanted on the left only.
+        title: the figure's message.
     """
     concepts, styles = list(judged[0]["concept"].unique()), list(judged[0]["style"].unique())
     n = len(styles)
@@ -87,4 +108,45 @@ def before_and_after(
         colours=colours,
         row_names=[f"{c}\n(erased)" if c in targets else c for c in concepts],
         column_names=[f"{when}: {s}" for when in ("before", "after") for s in styles],
+        title=title,
     )
+
+
+def fates(
+    images: Tensor, table: pd.DataFrame, *, rows: Mapping[str, str], blocks: Mapping[str, Sequence[str]], title: str
+) -> Figure:
+    """Lay out what became of concepts: a block for those erased and one for those that stay, a row a method.
+
+    Args:
+        images: uint8 ``(N, H, W, 3)``, one a row of ``table``.
+        table: columns ``method, side, concept, seen, right``; every method has the same concepts of a side.
+        rows: methods → what stands left of their row, from above; the first is the unedited model.
+        blocks: heading → the sides below it; a block of the side ``unlearn`` wants another word, others the right one.
+        title: the figure's message.
+    """
+    first, *_ = rows
+    parts = {head: table[table["side"].isin(sides)] for head, sides in blocks.items()}
+    columns = max((part["method"] == first).sum() for part in parts.values())
+    cell = WIDTH / (columns + 1.2)
+    fig = plt.figure(figsize=(WIDTH, len(blocks) * (len(rows) * (cell + 0.24) + 0.45) + 0.5), layout="constrained")
+    for (head, part), block in zip(parts.items(), fig.subfigures(len(blocks), 1, squeeze=False).flat, strict=True):
+        axes = block.subplots(len(rows), columns, squeeze=False)
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            sns.despine(ax=ax, left=True, bottom=True)
+        for row, (method, name) in zip(axes, rows.items(), strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+            shown = part[part["method"] == method]
+            for ax, place, concept, seen, right in zip(
+                row, shown.index, shown["concept"], shown["seen"], shown["right"], strict=False
+            ):
+                ax.imshow(images[place].numpy(), interpolation="nearest")
+                wanted = bool(right) == (method == first or "unlearn" not in blocks[head])
+                colour = SOFT if method == first else GOOD if wanted else BAD
+                room = int(72 * cell / (0.6 * SMALL))
+                ax.set_xlabel(
+                    _fit(concept if method == first else seen, room), color=colour, fontsize=SMALL, labelpad=2
+                )
+        block.suptitle(head, x=0.01, ha="left", fontsize=11)
+    return headline(fig, title)

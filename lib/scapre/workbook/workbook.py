@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from scapre.files import replacing, write_text
 from scapre.paths import repository
-from scapre.workbook import figures
+from scapre.workbook.look import message, theme
 
 PACKAGES = ("scapre", "torch", "diffusers", "transformers", "matplotlib")
 
@@ -40,7 +40,7 @@ class Workbook:
         self.table_folder = root / "data" / "results" / name
         torch.manual_seed(seed)
         torch.set_grad_enabled(False)
-        figures.theme()
+        theme()
         about = {
             "notebook": name,
             "seed": seed,
@@ -50,11 +50,11 @@ class Workbook:
         write_text(self.table_folder / "provenance.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
 
     def figure(self, drawn: Figure | Axes, name: str) -> Figure:
-        """Write ``figures/<notebook>/<name>.png`` and hand the figure back for display."""
+        """Write ``figures/<notebook>/<name>.png``, its message as title in the file, and hand the figure back."""
         fig = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
         assert isinstance(fig, Figure)
         with replacing(self.figure_folder / f"{name}.png") as partial:
-            fig.savefig(partial, format="png", metadata={"Software": None})
+            fig.savefig(partial, format="png", metadata={"Software": None, "Title": message(fig) or name})
         plt.close(fig)
         return fig
 

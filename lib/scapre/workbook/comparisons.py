@@ -1,0 +1,252 @@
+"""Tables of methods → figures: who forgets, who keeps, and how far it goes. Draws, never computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import NullLocator
+
+from scapre.workbook.look import (
+    BAD,
+    FAINT,
+    GOOD,
+    INK,
+    SMALL,
+    SOFT,
+    WIDTH,
+    arm,
+    canvas,
+    colour_of,
+    few,
+    headline,
+    name_ends,
+)
+
+BOX = "#e3eef7"  # where a quality is acceptable
+#: verdict of ``pictures.threshold.first_to_give_out`` → colour, and what stands in the legend
+VERDICTS = {
+    "inside": (GOOD, "inside the threshold"),
+    "targets": (BAD, "targets still recognised"),
+    "named": ("#e69f00", "named to keep, yet lost"),
+    "bystanders": ("#cc79a7", "bystanders lost"),
+}
+
+
+def panels(
+    table: pd.DataFrame,
+    labels: Mapping[str, str],
+    *,
+    coloured: Sequence[str],
+    title: str,
+    x: str = "n",
+    xlabel: str = "erased concepts $n$",
+    log: bool = True,
+) -> Figure:
+    """Draw one panel a measure, one line a method and operating point: a few coloured and named, the others grey.
+
+    Args:
+        table: ``metrics.summarise``: ``method, point``, ``x``, ``measure, mean``.
+        labels: measure → title of its panel.
+        coloured: names of ``look.arm``, at most five.
+        title: the figure's message.
+        log: logarithmic ``x``; otherwise only the values themselves are marked.
+    """
+    chosen, columns = few(coloured), min(2, len(labels))
+    rows = -(-len(labels) // columns)
+    fig, axes = canvas(rows, columns, 2.6 * rows + 0.7)
+    ends: dict[Axes, dict[str, tuple[float, float]]] = {}
+    for ax, (measure, label) in zip(axes, labels.items(), strict=False):
+        part = table[table["measure"] == measure]
+        ends[ax] = {}
+        for (method, point), line in part.groupby(["method", "point"], sort=False):
+            name = arm(method, point)
+            named = name in chosen or name == "unedited"
+            look = {"color": colour_of(name) if named else FAINT, "zorder": 3 if named else 1}
+            ax.plot(line[x], line["mean"], "o-", ms=4, lw=2 if name in chosen else 1.2, **look)
+            if named:
+                ends[ax][name] = (line[x].iloc[-1], line["mean"].iloc[-1])
+        ticks = sorted(part[x].unique())
+        ax.set(xscale="log" if log else "linear", xlabel=xlabel if ax in axes[-columns:] else "")
+        ax.set_title(label, loc="left")
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_xticks(*_apart(ticks, log))
+        if "%" in label:
+            ax.set_ylim(-3, 103)
+    for ax in axes[len(labels) :]:
+        ax.remove()
+    headline(fig, title)
+    for ax, points in ends.items():
+        name_ends(ax, points, {name: colour_of(name) for name in points})
+    return fig
+
+
+def _apart(ticks: Sequence[float], log: bool) -> tuple[list[float], list[str]]:
+    """Ticks with room for their numbers: on a logarithmic axis none below about twice the one before."""
+    shown: list[float] = []
+    for tick in ticks:
+        if not log or not shown or tick / shown[-1] > 1.9:
+            shown.append(tick)
+    return shown, [f"{tick:g}" for tick in shown]
+
+
+def frontiers(
+    table: pd.DataFrame,
+    *,
+    panel: str,
+    coloured: Sequence[str],
+    title: str,
+    box: tuple[float, float] | None = None,
+    labels: tuple[str, str] = ("targets recognised (%)", "what stays, kept (%)"),
+    heads: str = "$n = {}$",
+) -> Figure:
+    """Draw recognised against kept, one panel a count: a ring as published, a dot at another point, a line between.
+
+    Args:
+        table: ``method, point, unlearn, preserve`` and the column ``panel``.
+        coloured: methods that are coloured and named, at most five.
+        box: largest share recognised and smallest share kept that are acceptable; shaded.
+        labels: of the two axes.
+        heads: title of a panel, with its value.
+    """
+    chosen = [*few(coloured), "unedited"]
+    values = sorted(table[panel].unique())
+    columns = 3 if len(values) % 3 == 0 else min(2, len(values))
+    rows = -(-len(values) // columns)
+    fig, axes = canvas(rows, columns, 2.7 * rows + 0.9, share=True)
+    ends: list[dict[str, tuple[float, float]]] = []
+    for ax, value in zip(axes, values, strict=False):
+        part = table[table[panel] == value]
+        _box(ax, box)
+        ends.append({})
+        for method, line in part.groupby("method", sort=False):
+            named = method in chosen
+            colour = colour_of(str(method)) if named else FAINT
+            ax.plot(line["unlearn"], line["preserve"], "-", color=colour, lw=1.2, zorder=2)
+            for _, row in line.iterrows():
+                face = "white" if row["point"] == "published" else colour
+                ax.plot(row["unlearn"], row["preserve"], "o", ms=7, mfc=face, mec=colour, mew=1.6, zorder=3 + named)
+            if named:
+                ends[-1][str(method)] = (line["unlearn"].iloc[-1], line["preserve"].iloc[-1])
+        ax.set(xlim=(-3, 103), ylim=(-3, 103))
+        ax.set_title(heads.format(value), loc="left")
+    for ax in axes[len(values) :]:
+        ax.remove()
+    fig.supxlabel(f"{labels[0]} · ring: published settings, dot: other settings", fontsize=10)
+    fig.supylabel(labels[1], fontsize=10)
+    headline(fig, title)
+    for ax, points, value in zip(axes, ends, values, strict=False):
+        left = table.loc[(table[panel] == value) & (table["unlearn"] <= 50), "unlearn"].max()
+        near = {name: xy for name, xy in points.items() if xy[0] <= 50}
+        far = {name: xy for name, xy in points.items() if xy[0] > 50}
+        colours = {name: colour_of(name) for name in points}
+        name_ends(ax, near, colours, at=(left + 3) / 106 + 0.05)
+        name_ends(ax, far, colours)
+    return fig
+
+
+def _box(ax: Axes, box: tuple[float, float] | None) -> None:
+    if box is not None:
+        most, least = box
+        ax.add_patch(Rectangle((-3, least), most + 3, 103 - least, color=BOX, lw=0, zorder=0))
+
+
+def one_by_one(
+    curves: pd.DataFrame,
+    marks: pd.DataFrame,
+    tries: pd.DataFrame,
+    *,
+    title: str,
+    box: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw unlearning against preserving, one panel a method, every other method's curve grey behind it.
+
+    Args:
+        curves: columns ``method, unlearn, preserve``, in the order of the line (``metrics.frontier``).
+        marks: the same: where a method stands at its published settings, drawn as a ring.
+        tries: the same: all that was tried, drawn as faint dots.
+        box: largest share recognised and smallest share kept that are acceptable; shaded.
+    """
+    methods = list(dict.fromkeys(tries["method"]))
+    rows = -(-len(methods) // 4)
+    fig, axes = canvas(rows, 4, 1.6 * rows + 0.9, share=True)
+    for ax, method in zip(axes, methods, strict=False):
+        colour = colour_of(method)
+        _box(ax, box)
+        for other, line in curves.groupby("method", sort=False):
+            look = {"color": colour, "lw": 2.2, "zorder": 3} if other == method else {"color": FAINT, "lw": 1}
+            ax.plot(line["unlearn"], line["preserve"], **look)
+        for table, look in (
+            (tries, {"ms": 4, "alpha": 0.45, "mec": "none"}),
+            (marks, {"ms": 9, "mfc": "white", "mew": 2}),
+        ):
+            own = table[table["method"] == method]
+            ax.plot(own["unlearn"], own["preserve"], "o", color=colour, zorder=4, clip_on=False, **look)
+        ax.set(xlim=(-3, 103), ylim=(-3, 103), xticks=(0, 50, 100), yticks=(0, 50, 100))
+        ax.set_title(method, loc="left", color=colour, fontweight="bold")
+    for ax in axes[len(methods) :]:
+        ax.remove()
+    for ax in axes[max(0, len(methods) - 4) : len(methods)]:
+        ax.tick_params(labelbottom=True)
+    fig.supxlabel("targets recognised (%) · ring: published settings", fontsize=10)
+    fig.supylabel("what stays, kept (%)", fontsize=10)
+    return headline(fig, title)
+
+
+def intervals(
+    table: pd.DataFrame, *, name: str, value: str, coloured: Sequence[str], title: str, xlabel: str, log: bool = False
+) -> Figure:
+    """Draw a number a row with its interval (columns ``low, high``), the number beside it.
+
+    Args:
+        name: column with the names of ``look.arm``.
+        value: column with the number.
+        coloured: names that are coloured, at most five.
+    """
+    chosen = few(coloured)
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(table) + 1.3), layout="constrained")
+    for i, (_, row) in enumerate(table.iterrows()):
+        colour = colour_of(row[name]) if row[name] in chosen else SOFT
+        ax.plot([row["low"], row["high"]], [i, i], color=colour, lw=3, alpha=0.45, solid_capstyle="round")
+        ax.plot(row[value], i, "o", ms=8, color=colour)
+        right = max(row[value], row["high"]) if row["high"] == row["high"] else row[value]
+        ax.annotate(f"{row[value]:.0f}", (right, i), (8, 0), textcoords="offset points", va="center", color=colour)
+    ax.set(yticks=range(len(table)), yticklabels=table[name], xlabel=xlabel, xscale="log" if log else "linear")
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.margins(x=0.08)
+    return headline(fig, title)
+
+
+def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+    """Draw a map "method × count": the colour says whether it is inside the threshold or what gave out first.
+
+    Args:
+        verdicts: keys of ``VERDICTS``, rows named, columns counts; empty where nothing was measured.
+        numbers: the same shape: the share that decided, written in the cell.
+    """
+    rows, columns = verdicts.shape
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.3 * rows + 1.7), layout="constrained")
+    for i in range(rows):
+        for j in range(columns):
+            found = verdicts.iat[i, j]
+            if found not in VERDICTS:
+                ax.text(j, i, "·", ha="center", va="center", color=SOFT)
+                continue
+            ax.add_patch(Rectangle((j - 0.48, i - 0.45), 0.96, 0.9, color=VERDICTS[found][0], lw=0))
+            text = INK if found in ("named", "bystanders") else "white"
+            ax.text(j, i, f"{numbers.iat[i, j]:.0f}", ha="center", va="center", color=text, fontsize=SMALL)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel=xlabel)
+    ax.set_xticks(range(columns), [f"{c:g}" for c in verdicts.columns])
+    ax.set_yticks(range(rows), verdicts.index)
+    ax.grid(False)
+    ax.tick_params(length=0)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    patches = [Patch(color=colour, label=text) for colour, text in VERDICTS.values()]
+    fig.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False)
+    return headline(fig, title)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from scapre.methods.registry import SOLVERS
+from scapre.workbook.comparisons import VERDICTS
+from scapre.workbook.look import (
+    BAD,
+    COLOURS,
+    GOOD,
+    METHOD_COLOURS,
+    arm,
+    colour_of,
+    few,
+    headline,
+    message,
+    name_ends,
+    theme,
+)
+
+#: dichromats' views of linear RGB (Machado, Oliveira, Fernandes 2009, severity 1)
+VIEWS = {
+    "all": np.eye(3),
+    "protan": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "deutan": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour: str, view: np.ndarray) -> np.ndarray:
+    """A colour as seen, in CIELAB."""
+    srgb = np.array(to_rgb(colour))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(view @ linear, 0, 1) / TO_XYZ.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def closest(colours: list[str]) -> float:
+    """Smallest distance of two colours in any view; 2 can just be told apart side by side."""
+    pairs = [(a, b, v) for a, b in combinations(colours, 2) for v in VIEWS.values()]
+    return min(float(np.linalg.norm(lab(a, v) - lab(b, v))) for a, b, v in pairs)
+
+
+@pytest.mark.parametrize(
+    "colours",
+    [
+        [GOOD, BAD],
+        [*COLOURS],
+        [colour for colour, _ in VERDICTS.values()],
+        [METHOD_COLOURS[m] for m in ("staged", "confined", "speed", "dp", "uce")],
+    ],
+    ids=["verdicts", "lines", "map", "methods"],
+)
+def test_colours_drawn_together_differ_for_everybody(colours: list[str]) -> None:
+    assert closest(colours) > 12
+
+
+def test_red_and_green_would_be_noticed() -> None:
+    assert closest(["#1b7f5c", "#c0392b", "#2f7f3c", "#8a5a2b"]) < 12
+
+
+def test_every_method_has_a_colour_of_its_own() -> None:
+    assert {*SOLVERS, "unedited"} <= set(METHOD_COLOURS)
+    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+    assert colour_of(arm("speed", "validated")) == colour_of(arm("speed", "published")) == METHOD_COLOURS["speed"]
+
+
+def test_more_colours_than_an_eye_holds_apart_are_refused() -> None:
+    assert few("abcde") == list("abcde")
+    with pytest.raises(ValueError, match="6 coloured lines; choose 5"):
+        few("abcdef")
+
+
+def test_a_message_is_wrapped_and_read_back() -> None:
+    figure = plt.figure(figsize=(4, 3))
+    said = "one two three four five six seven eight nine ten eleven twelve"
+    assert message(figure) == ""
+    assert "\n" in headline(figure, said).get_suptitle()
+    assert message(figure) == said
+    plt.close(figure)
+
+
+def test_names_of_close_lines_do_not_overlap() -> None:
+    theme()
+    figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    ax.set(xlim=(0, 1), ylim=(0, 100))
+    ends = {name: (1.0, height) for name, height in zip("abcdef", (0, 1, 2, 50, 99.5, 100), strict=True)}
+    name_ends(ax, ends, dict.fromkeys(ends, "black"))
+    figure.draw_without_rendering()
+    boxes = sorted((Text.get_window_extent(t) for t in ax.texts), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+    assert [t.get_text() for t in sorted(ax.texts, key=lambda t: Text.get_window_extent(t).y0)] == list("abcdef")
+    plt.close(figure)
