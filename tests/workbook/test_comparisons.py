@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from scapre.workbook import comparisons, figures, grids
+from scapre.workbook import comparisons, figures, grids, verdicts
 from scapre.workbook.look import FAINT, SMALL, colour_of, message, theme
 
 ARMS = [("unedited", "published"), ("staged", "published"), ("speed", "published"), ("speed", "validated")]
@@ -62,18 +62,18 @@ def test_frontiers_shade_the_box_and_join_the_points_of_a_method() -> None:
 
 
 def test_the_map_says_what_gave_out_and_leaves_holes_open() -> None:
-    verdicts = pd.DataFrame({10: ["inside", "targets"], 50: ["bystanders", None]}, index=["staged", "uce"])
+    found = pd.DataFrame({10: ["inside", "targets"], 50: ["bystanders", None]}, index=["staged", "uce"])
     numbers = pd.DataFrame({10: [93.0, 56.0], 50: [40.0, np.nan]}, index=["staged", "uce"])
-    fig = comparisons.verdict_map(verdicts, numbers, title="t", xlabel="n")
+    fig = verdicts.verdict_map(found, numbers, title="t", xlabel="n")
     assert [t.get_text() for t in fig.axes[0].texts] == ["93", "40", "56", "·"]
     assert len(fig.axes[0].patches) == 3
     legend = {t.get_text() for t in fig.legends[0].get_texts()}
-    assert legend == {text for _, text in comparisons.VERDICTS.values()}
+    assert legend == {text for _, text in verdicts.VERDICTS.values()}
 
 
 def test_intervals_write_the_number_beside_a_row_with_and_without_interval() -> None:
     table = pd.DataFrame({"who": ["staged", "uce"], "n": [160.0, 10], "low": [95, np.nan], "high": [220, np.nan]})
-    fig = comparisons.intervals(table, name="who", value="n", coloured=["staged"], title="t", xlabel="n")
+    fig = verdicts.intervals(table, name="who", value="n", coloured=["staged"], title="t", xlabel="n")
     assert [t.get_text() for t in fig.axes[0].texts] == ["160", "10"]
 
 

@@ -8,7 +8,6 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from scapre.methods.registry import SOLVERS
-from scapre.workbook.comparisons import VERDICTS
 from scapre.workbook.look import (
     BAD,
     COLOURS,
@@ -22,6 +21,7 @@ from scapre.workbook.look import (
     name_ends,
     theme,
 )
+from scapre.workbook.verdicts import VERDICTS
 
 #: dichromats' views of linear RGB (Machado, Oliveira, Fernandes 2009, severity 1)
 VIEWS = {

@@ -94,10 +94,10 @@ def own_words() -> list[str]:
     return words_of(load_pipeline())
 
 
-def gallery_cases(methods: Sequence[str], n: int, shown: int, order: int) -> list[Case]:
+def gallery_cases(methods: Sequence[str], n: int, shown: int, order: int, point: str = PUBLISHED) -> list[Case]:
     """Take one case of the scaling curves and draw a few of its targets, named and unnamed concepts, one style each."""
     cases = []
-    for case in scaling_cases(methods, [n], [order], 1):
+    for case in scaling_cases(methods, [n], [order], 1, point):
         names, _ = vocabulary()
         mixed = np.random.default_rng(order).permutation(names).tolist()
         sides = {"unlearn": mixed[:shown], "preserve": mixed[-2 * HELD :][:shown], "bystander": mixed[-HELD:][:shown]}

@@ -90,6 +90,13 @@ def _scale(ax: Axes, log: str) -> None:
             axis.set_minor_formatter(NullFormatter())
 
 
+def spectrum(table: pd.DataFrame, *, ylabel: str = r"singular value $\sigma_i$", title: str = "") -> Figure:
+    """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
+    tidy = table if "kind" in table else table.assign(kind="")
+    look = {"xlabel": "direction $i$", "ylabel": ylabel, "title": title, "log": "xy"}
+    return lines(tidy, x="index", y="value", hue="kind", **look)  # type: ignore[arg-type]
+
+
 def similarity(table: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw a square table of cosines."""
     fig, ax = plt.subplots(figsize=(WIDTH, 6.8), layout="constrained")

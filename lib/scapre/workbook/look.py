@@ -108,6 +108,7 @@ def name_ends(
         colours: name → colour.
         at: where the column begins, as a share of the axes' width; by default right of them.
     """
+    ends = {name: place for name, place in ends.items() if name}
     if not ends:
         return
     ax.figure.draw_without_rendering()  # type: ignore[union-attr] # the axes' place is known only then

@@ -1,0 +1,75 @@
+"""Tables of methods → verdicts: how far each goes and what gives out first. Draws, never computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, colour_of, few, headline
+
+#: verdict of ``pictures.threshold.first_to_give_out`` → colour, and what stands in the legend
+VERDICTS = {
+    "inside": (GOOD, "inside the threshold"),
+    "targets": (BAD, "targets still recognised"),
+    "named": ("#e69f00", "named to keep, yet lost"),
+    "bystanders": ("#cc79a7", "bystanders lost"),
+}
+
+
+def intervals(
+    table: pd.DataFrame, *, name: str, value: str, coloured: Sequence[str], title: str, xlabel: str, log: bool = False
+) -> Figure:
+    """Draw a number a row with its interval (columns ``low, high``), the number beside it.
+
+    Args:
+        name: column with the names of ``look.arm``.
+        value: column with the number.
+        coloured: names that are coloured, at most five.
+    """
+    chosen = few(coloured)
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(table) + 1.3), layout="constrained")
+    for i, (_, row) in enumerate(table.iterrows()):
+        colour = colour_of(row[name]) if row[name] in chosen else SOFT
+        ax.plot([row["low"], row["high"]], [i, i], color=colour, lw=3, alpha=0.45, solid_capstyle="round")
+        ax.plot(row[value], i, "o", ms=8, color=colour)
+        right = max(row[value], row["high"]) if row["high"] == row["high"] else row[value]
+        ax.annotate(f"{row[value]:.0f}", (right, i), (8, 0), textcoords="offset points", va="center", color=colour)
+    ax.set(yticks=range(len(table)), yticklabels=table[name], xlabel=xlabel, xscale="log" if log else "linear")
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    ax.margins(x=0.08)
+    return headline(fig, title)
+
+
+def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+    """Draw a map "method × count": the colour says whether it is inside the threshold or what gave out first.
+
+    Args:
+        verdicts: keys of ``VERDICTS``, rows named, columns counts; empty where nothing was measured.
+        numbers: the same shape: the share that decided, written in the cell.
+    """
+    rows, columns = verdicts.shape
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.3 * rows + 1.7), layout="constrained")
+    for i in range(rows):
+        for j in range(columns):
+            found = verdicts.iat[i, j]
+            if found not in VERDICTS:
+                ax.text(j, i, "·", ha="center", va="center", color=SOFT)
+                continue
+            ax.add_patch(Rectangle((j - 0.48, i - 0.45), 0.96, 0.9, color=VERDICTS[found][0], lw=0))
+            text = INK if found in ("named", "bystanders") else "white"
+            ax.text(j, i, f"{numbers.iat[i, j]:.0f}", ha="center", va="center", color=text, fontsize=SMALL)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel=xlabel)
+    ax.set_xticks(range(columns), [f"{c:g}" for c in verdicts.columns])
+    ax.set_yticks(range(rows), verdicts.index)
+    ax.grid(False)
+    ax.tick_params(length=0)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    patches = [Patch(color=colour, label=text) for colour, text in VERDICTS.values()]
+    fig.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False)
+    return headline(fig, title)
