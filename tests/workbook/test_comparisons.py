@@ -64,7 +64,7 @@ def test_frontiers_shade_the_box_and_join_the_points_of_a_method() -> None:
 def test_the_map_says_what_gave_out_and_leaves_holes_open() -> None:
     found = pd.DataFrame({10: ["inside", "targets"], 50: ["bystanders", None]}, index=["staged", "uce"])
     numbers = pd.DataFrame({10: [93.0, 56.0], 50: [40.0, np.nan]}, index=["staged", "uce"])
-    fig = verdicts.verdict_map(found, numbers, title="t", xlabel="n")
+    fig = verdicts.verdict_map(found, numbers, title="t")
     assert [t.get_text() for t in fig.axes[0].texts] == ["93", "40", "56", "·"]
     assert len(fig.axes[0].patches) == 3
     legend = {t.get_text() for t in fig.legends[0].get_texts()}

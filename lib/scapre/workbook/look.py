@@ -67,7 +67,7 @@ def theme() -> None:
 def headline(figure: Figure, title: str) -> Figure:
     """Write a figure's message above it; it is the figure's title in files and pages too."""
     if title:
-        lines = textwrap.wrap(title, int(9.4 * figure.get_figwidth()))
+        lines = textwrap.wrap(title, int(9.75 * figure.get_figwidth()))
         figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 

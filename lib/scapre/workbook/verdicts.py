@@ -45,7 +45,7 @@ def intervals(
     return headline(fig, title)
 
 
-def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str) -> Figure:
     """Draw a map "method × count": the colour says whether it is inside the threshold or what gave out first.
 
     Args:
@@ -63,7 +63,8 @@ def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str, xl
             ax.add_patch(Rectangle((j - 0.48, i - 0.45), 0.96, 0.9, color=VERDICTS[found][0], lw=0))
             text = INK if found in ("named", "bystanders") else "white"
             ax.text(j, i, f"{numbers.iat[i, j]:.0f}", ha="center", va="center", color=text, fontsize=SMALL)
-    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xlabel=xlabel)
+    ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    ax.set_xlabel("erased concepts $n$ · number: the share (%) that decided")
     ax.set_xticks(range(columns), [f"{c:g}" for c in verdicts.columns])
     ax.set_yticks(range(rows), verdicts.index)
     ax.grid(False)
