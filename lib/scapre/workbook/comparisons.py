@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def panels(
         for (method, point), line in part.groupby(["method", "point"], sort=False):
             name = arm(method, point)
             named = name in chosen or name == "unedited"
-            look = {"color": colour_of(name) if named else FAINT, "zorder": 3 if named else 1}
+            look: dict[str, Any] = {"color": colour_of(name) if named else FAINT, "zorder": 3 if named else 1}
             ax.plot(line[x], line["mean"], "o-", ms=4, lw=2 if name in chosen else 1.2, **look)
             if named:
                 ends[ax][name] = (line[x].iloc[-1], line["mean"].iloc[-1])
@@ -164,14 +165,14 @@ def one_by_one(
         colour = colour_of(method)
         _box(ax, box)
         for other, line in curves.groupby("method", sort=False):
-            look = {"color": colour, "lw": 2.2, "zorder": 3} if other == method else {"color": FAINT, "lw": 1}
-            ax.plot(line["unlearn"], line["preserve"], **look)
-        for table, look in (
-            (tries, {"ms": 4, "alpha": 0.45, "mec": "none"}),
-            (marks, {"ms": 9, "mfc": "white", "mew": 2}),
-        ):
-            own = table[table["method"] == method]
-            ax.plot(own["unlearn"], own["preserve"], "o", color=colour, zorder=4, clip_on=False, **look)
+            own = other == method
+            style: dict[str, Any] = {"color": colour if own else FAINT, "lw": 2.2 if own else 1, "zorder": 2 + own}
+            ax.plot(line["unlearn"], line["preserve"], **style)
+        dots: dict[str, Any] = {"ms": 4, "alpha": 0.45, "mec": "none"}
+        ring: dict[str, Any] = {"ms": 9, "mfc": "white", "mew": 2}
+        for table, look in ((tries, dots), (marks, ring)):
+            part = table[table["method"] == method]
+            ax.plot(part["unlearn"], part["preserve"], "o", color=colour, zorder=4, clip_on=False, **look)
         ax.set(xlim=(-3, 103), ylim=(-3, 103), xticks=(0, 50, 100), yticks=(0, 50, 100))
         ax.set_title(method, loc="left", color=colour, fontweight="bold")
     for ax in axes[len(methods) :]:

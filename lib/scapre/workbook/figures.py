@@ -94,7 +94,7 @@ def spectrum(table: pd.DataFrame, *, ylabel: str = r"singular value $\sigma_i$",
     """Plot the columns ``index, value`` (and ``kind``) of a spectrum on logarithmic axes."""
     tidy = table if "kind" in table else table.assign(kind="")
     look = {"xlabel": "direction $i$", "ylabel": ylabel, "title": title, "log": "xy"}
-    return lines(tidy, x="index", y="value", hue="kind", **look)  # type: ignore[arg-type]
+    return lines(tidy, x="index", y="value", hue="kind", **look)
 
 
 def similarity(table: pd.DataFrame, *, title: str = "") -> Figure:

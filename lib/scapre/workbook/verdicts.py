@@ -65,7 +65,7 @@ def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str) ->
             ax.text(j, i, f"{numbers.iat[i, j]:.0f}", ha="center", va="center", color=text, fontsize=SMALL)
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.set_xlabel("erased concepts $n$ · number: the share (%) that decided")
-    ax.set_xticks(range(columns), [f"{c:g}" for c in verdicts.columns])
+    ax.set_xticks(range(columns), [str(c) for c in verdicts.columns])
     ax.set_yticks(range(rows), verdicts.index)
     ax.grid(False)
     ax.tick_params(length=0)
