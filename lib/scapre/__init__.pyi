@@ -6,6 +6,7 @@ from .concepts.names import ConceptError as ConceptError
 from .editing.erase import erase as erase
 from .editing.erase import remember as remember
 from .editing.memory import Memory as Memory
+from .editing.sequence import solve_next as solve_next
 from .editing.solve import solve as solve
 from .methods.registry import methods as methods
 from .model.backbones import load_pipeline as load_pipeline

@@ -106,6 +106,26 @@ def test_erasing_in_two_sittings(tmp_path: Path) -> None:
     assert "dog: erased before" in run("erase", "--targets", "dog", "--earlier", memory, "--out", edits[0], status=1)
 
 
+def test_a_target_is_taken_back(tmp_path: Path) -> None:
+    memory, never, revoked = (tmp_path / f"{name}.safetensors" for name in ("memory", "never", "revoked"))
+    common = ("--method", "confined", "--retain", "cat")
+    run("erase", *common, "--targets", "dog, lemon", "--keep-memory", memory, "--out", never)
+    run("erase", *common, "--targets", "dog", "--out", never)
+    text = run("erase", "--method", "confined", "--earlier", memory, "--revoke", "lemon", "--out", revoked)
+    assert "1 targets, 1 kept" in text
+    first, second = load_file(never), load_file(revoked)
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+
+
+def test_erasing_after_an_earlier_patch(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run("erase", "--method", "dp", "--targets", "dog", "--retain", "cat", "--out", first)
+    run("erase", "--method", "dp", "--targets", "lemon", "--retain", "cat", "--after", first, "--out", second)
+    run("apply", "--patch", first, "--patch", second, "--out", tmp_path / "both")
+    about = json.loads(run("inspect", "--json", second))["provenance"]
+    assert (about["after"], about["off"]) == (1, True)
+
+
 def test_edits_that_go_too_far_are_warned_of(tmp_path: Path) -> None:
     out = tmp_path / "far.safetensors"
     text = run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +11,11 @@ import scapre
 import torch
 from safetensors import safe_open
 from scapre.editing.erase import remember
+from scapre.editing.kept import Kept
 from scapre.editing.memory import Memory
 from scapre.editing.solve import solve
-from scapre.methods.registry import SOLVERS
-from toys import tiny_pipe
+from scapre.methods.registry import SOLVERS, build_solver
+from toys import statistics, tiny_pipe, weight
 
 FIRST, SECOND = ["cat", "a picture of a red car"], ["dog", "sun"]
 
@@ -77,6 +79,82 @@ def test_anchors_are_paired_as_if_named(pipe: SimpleNamespace) -> None:
         assert {long} < set(chosen.provenance["anchors"])  # which others depends on ties in the toy vocabulary
         named = scapre.erase(pipe, targets, anchors=chosen.provenance["anchors"], **options)
         assert distance(named, chosen) < 1e-6
+
+
+@pytest.mark.parametrize("method", ["staged", "confined"])
+def test_a_revoked_target_was_never_there(pipe: SimpleNamespace, tmp_path: Path, method: str) -> None:
+    options = {"method": method, "progress": False}
+    first = remember(pipe, FIRST, retained=["boat", "dog", "tree"], **options)
+    both = first.joined(remember(pipe, SECOND, retained=["cat", "rose"], **options))
+    assert both.about["retained"] == ["boat", "tree", "rose"]  # dog and cat are targets now
+    held = Memory.load(both.save(tmp_path / "memory.safetensors", pipe), pipe)
+    alone = first.joined(remember(pipe, ["sun"], retained=["rose"], **options))
+    never, revoked = (solve(pipe, each, method=method, progress=False) for each in (alone, held.without("Dog")))
+    assert distance(never, revoked) < 1e-8
+    assert distance(never, solve(pipe, both, method=method, progress=False)) > 1e-2
+    assert revoked.provenance == never.provenance  # dog is kept again
+    spared = remember(pipe, [*FIRST, "sun"], retained=["boat"], **options).without("sun")
+    assert (
+        distance(
+            scapre.erase(pipe, FIRST, retained=["boat"], **options), solve(pipe, spared, method=method, progress=False)
+        )
+        < 1e-8
+    )
+
+
+def test_what_cannot_be_revoked(pipe: SimpleNamespace) -> None:
+    memory = remember(pipe, FIRST, progress=False)
+    with pytest.raises(scapre.ConceptError, match="'rose' is no target of this memory; its targets: cat, a picture"):
+        memory.without("cat", "rose")
+    with pytest.raises(scapre.ConceptError, match="no target would be left"):
+        memory.without(*FIRST)
+
+
+def requests(size: int, order: torch.Tensor) -> Memory:
+    """Fifty toy concepts, asked for in this order, so many at a time; the kept ones are known from the start."""
+    everything = statistics(m=50, d=24, retained=6, anchors=50)
+    about = {"retained": [f"kept {i}" for i in range(6)], "templates": "name", "positions": "content"}
+    memory: Memory | None = None
+    for places in map(torch.Tensor.tolist, order.split(size)):
+        pairs = everything.contexts
+        part = replace(
+            everything,
+            targets=everything.targets[places],
+            anchors=everything.anchors[places],
+            contexts=replace(
+                pairs,
+                targets=pairs.targets[places],
+                anchors=pairs.anchors[places],
+                anchor_of=torch.arange(len(places)),
+                last=pairs.last[places],
+                anchor_last=pairs.anchor_last[places],
+            ),
+        )
+        names = [str(place) for place in places]
+        now = Memory(
+            part, about | {"targets": names, "anchors": [f"for {n}" for n in names]}, Kept.of(part, about["retained"])
+        )
+        memory = memory.joined(now) if memory else now
+    assert memory is not None
+    return memory
+
+
+@pytest.mark.parametrize("method", ["staged", "confined"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_neither_order_nor_number_of_requests_matters(method: str, seed: int) -> None:
+    original, order = weight(9, 24), torch.randperm(50, generator=torch.Generator().manual_seed(seed))
+
+    def edit(memory: Memory) -> torch.Tensor:
+        return build_solver(method, memory.statistics, [original], {})(original).weight
+
+    once = edit(requests(50, torch.arange(50)))
+    assert (once - original).norm() > 1e-3 * original.norm()
+    for size in (1, 5, 10):
+        asked = requests(size, order)
+        assert (edit(asked) - once).norm() < 1e-12 * original.norm()
+        half = [str(place) for place in order[25:].tolist()]
+        never = edit(requests(25, order[:25]))
+        assert (edit(asked.without(*half)) - never).norm() < 1e-12 * original.norm()
 
 
 def test_a_file_returns_every_bit(pipe: SimpleNamespace, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapre.editing.erase import remember
-from scapre.editing.sequence import anchors_kept, off_earlier, solve_next
+from scapre.editing.sequence import anchors_kept, in_requests, off_earlier, solve_next
 from scapre.editing.solve import solve
 from scapre.text.gathering import gather
 from toys import tiny_pipe, weight
@@ -96,3 +96,34 @@ def test_a_pipeline_without_the_earlier_patches_is_refused(pipe: SimpleNamespace
     patch = solve(pipe, memory, method="uce", progress=False)
     with pytest.raises(scapre.PatchError, match="does not hold the earlier patches"):
         solve_next(pipe, memory, [patch], method="uce", progress=False)
+
+
+@pytest.mark.parametrize("way", ["joined", "again", "remedied"])
+def test_requests_leave_the_pipeline_and_end_where_their_steps_do(pipe: SimpleNamespace, way: str) -> None:
+    names, asked = ["cat", "dog", "rose"], {"retained": ["boat"], "method": "uce", "anchors": "sun"}
+    before = {name: weight.clone() for name, weight in pipe.unet.state_dict().items()}
+    patch = in_requests(pipe, names, 1, way, progress=False, **asked)
+    assert all(weight.equal(before[name]) for name, weight in pipe.unet.state_dict().items())
+    if way == "joined":
+        once = scapre.erase(pipe, names, progress=False, **asked)
+        # not its own request and order: the same edit
+        turned = in_requests(pipe, names[::-1], 2, way, progress=False, **asked)
+        for other in (once, turned):
+            assert all(torch.allclose(w, other.edited[name], atol=1e-6) for name, w in patch.edited.items())
+        return
+    expected = tiny_pipe()
+    if way == "remedied":
+        after(expected, names, "uce")
+    else:
+        for name in names:
+            scapre.erase(expected, [name], progress=False, **asked).apply(expected)
+    patch.apply(pipe)
+    assert all(weight.equal(pipe.unet.state_dict()[name]) for name, weight in expected.unet.state_dict().items())
+    patch.undo(pipe)
+
+
+def test_requests_that_cannot_be_met_so(pipe: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="give at least one, and one of joined"):
+        in_requests(pipe, ["cat"], 0, "joined", method="uce")
+    with pytest.raises(ValueError, match="staged edits text encoders first"):
+        in_requests(pipe, ["cat"], 1, "again", method="staged")

@@ -1,4 +1,4 @@
-"""What several commands ask for: the model and its type, lists of names, method settings. Loads nothing heavy."""
+"""What several commands ask for and say: model and type, names, settings, summaries. Loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from scapre.model.places import locate
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
     from scapre.patch.patch import Patch
@@ -108,3 +109,11 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         if not sign or not (isinstance(values[key], int | float) or WORD.fullmatch(text)):
             raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true, key=false or key=word")
     return values
+
+
+def summary(patch: Patch) -> pd.DataFrame:
+    """Mean and maximum of the diagnostics over matrices."""
+    import pandas as pd
+
+    table = pd.DataFrame(patch.table())
+    return table[[c for c in ("drift", "retained_drift", "residual") if c in table]].agg(["mean", "max"])

@@ -11,6 +11,7 @@ import torch
 from scapre.concepts.lists import odd_styles, sentences_of
 from scapre.concepts.names import spread
 from scapre.editing.guard import told
+from scapre.editing.kept import Kept
 from scapre.editing.memory import Memory
 from scapre.editing.solve import DEFAULT, provenance_of, solve
 from scapre.methods.registry import complete, find_method
@@ -117,7 +118,7 @@ def remember(
         "templates": templates,
         "positions": chosen.positions,
     }
-    return Memory(statistics, about)
+    return Memory(statistics, about, Kept.of(statistics, kept))
 
 
 def _edit_whole(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize, pad
 
-from scapre.concepts.names import ConceptError, spread
+from scapre.concepts.names import ConceptError, same_name, spread
+from scapre.editing.kept import Kept, same_prompts, stacked
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import exact_device, read_projections, unet_of
@@ -20,9 +19,8 @@ from scapre.patch.sealed import read_sealed, write_sealed
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics, matched
 
-FORMAT = "scapre-memory-3"
-#: features of one prompt differ by rounding between batches; those of two prompts by far more
-SAME_COSINE = 1 - 1e-5
+FORMAT = "scapre-memory-4"
+NAMED = ("features", "contexts", "last")  # tensors of the concepts named to keep
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,12 @@ class Memory:
         statistics: see ``ConceptStatistics``; no prompt is encoded again.
         about: ``targets``, ``anchors`` (one a target; None: the nearest retained concepts, once all
             are known), ``retained``, ``templates``, ``positions``.
+        named: every concept a sitting named to keep, those among them that are targets now; kept are the others.
     """
 
     statistics: ConceptStatistics
     about: dict[str, Any]
+    named: Kept
 
     def anchored(self) -> Memory:
         """Choose the anchors that are still open: nearest retained concepts, or a blank without any."""
@@ -46,7 +46,7 @@ class Memory:
         anchors = (
             [names[i] for i in nearest(s.targets, s.retained).tolist()] if names else spread(" ", self.about["targets"])
         )
-        return Memory(matched(s), self.about | {"anchors": anchors})
+        return replace(self, statistics=matched(s), about=self.about | {"anchors": anchors})
 
     def joined(self, later: Memory) -> Memory:
         """Put the targets and kept concepts of two memories side by side, these first.
@@ -70,14 +70,9 @@ class Memory:
         if again.any():
             named = ", ".join(name for name, twice in zip(later.about["targets"], again, strict=True) if twice)
             raise ConceptError(f"{named}: erased before; leave it out")
-        old = ~same_prompts(first.retained, second.targets).any(1)
-        new = ~(
-            same_prompts(second.retained, first.targets).any(1)
-            | same_prompts(second.retained, first.retained[old]).any(1)
-        )
-        anchors = len(first.contexts.anchors)
-        owners = torch.cat([first.contexts.anchor_of, second.contexts.anchor_of + anchors])
-        statistics = ConceptStatistics(
+        owners = torch.cat([first.contexts.anchor_of, second.contexts.anchor_of + len(first.contexts.anchors)])
+        statistics = replace(
+            second,
             targets=torch.cat([first.targets, second.targets]),
             anchors=torch.cat([first.anchors, second.anchors]),
             contexts=Contexts(
@@ -87,15 +82,44 @@ class Memory:
                 torch.cat([first.contexts.last, second.contexts.last]),
                 torch.cat([first.contexts.anchor_last, second.contexts.anchor_last]),
             ),
-            retained=torch.cat([first.retained[old], second.retained[new]]),
-            kept=stacked(_rows(first.kept, old), _rows(second.kept, new)),
-            kept_last=torch.cat([_rows(first.kept_last, old), _rows(second.kept_last, new)]),
-            blank=second.blank,
         )
-        pairs = ((self.about["retained"], old), (later.about["retained"], new))
-        kept = [name for names, stays in pairs for name, stay in zip(names, stays, strict=True) if stay]
         targets, anchors = (self.about[key] and self.about[key] + later.about[key] for key in ("targets", "anchors"))
-        return Memory(statistics, later.about | {"targets": targets, "anchors": anchors, "retained": kept})
+        about = later.about | {"targets": targets, "anchors": anchors}
+        return _keeping(statistics, about, self.named.beside(later.named))
+
+    def without(self, *names: str) -> Memory:
+        """Take targets back: what remains is what would have been gathered without them.
+
+        Every moment is a sum over targets, so nothing of a revoked one is left. Where another sitting named it to
+        keep, it is kept again.
+
+        Raises:
+            ConceptError: a name is no target of this memory, or no target would be left.
+        """
+        gone = torch.zeros(len(self.about["targets"]), dtype=torch.bool, device=self.statistics.targets.device)
+        place = {same_name(name): i for i, name in enumerate(self.about["targets"])}
+        for name in names:
+            if same_name(name) not in place:
+                raise ConceptError(f"{name!r} is no target of this memory; its targets: {', '.join(place)}")
+            gone[place[same_name(name)]] = True
+        if gone.all():
+            raise ConceptError("no target would be left; undo the patch instead")
+        s, pairs, stays = self.statistics, self.statistics.contexts, ~gone
+        rows = stays.repeat_interleave(s.share)
+        used, owner = pairs.anchor_of[rows].unique(return_inverse=True)
+        statistics = replace(
+            s,
+            targets=s.targets[stays],
+            anchors=s.anchors[stays],
+            contexts=Contexts(
+                pairs.targets[rows], pairs.anchors[used], owner, pairs.last[rows], pairs.anchor_last[used]
+            ),
+        )
+        listed = {
+            key: self.about[key] and [each for each, stay in zip(self.about[key], stays.tolist(), strict=True) if stay]
+            for key in ("targets", "anchors")
+        }
+        return _keeping(statistics, self.about | listed, self.named)
 
     def save(self, path: str | Path, pipe: Any) -> Path:
         """Write one safetensors file, atomically.
@@ -105,10 +129,12 @@ class Memory:
             pipe: the base model, by whose projections ``load`` knows it again.
         """
         s = self.statistics
-        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "retained", "kept", "kept_last", "blank")}
+        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "blank")}
         tensors |= {f"contexts.{field.name}": getattr(s.contexts, field.name) for field in fields(Contexts)}
+        tensors |= {f"named.{name}": getattr(self.named, name) for name in NAMED}
         base = fingerprint(read_projections(unet_of(pipe)))
-        return write_sealed(path, tensors, FORMAT, {"base": base, "about": json.dumps(self.about)})
+        texts = {"base": base, "about": json.dumps(self.about), "named": json.dumps(self.named.names)}
+        return write_sealed(path, tensors, FORMAT, texts)
 
     @classmethod
     def load(cls, path: str | Path, pipe: Any) -> Memory:
@@ -122,21 +148,12 @@ class Memory:
         if about["base"] != fingerprint(read_projections(unet_of(pipe))):
             raise PatchError(f"{path} was made for other weights; load that base model, or undo the edits in this one")
         contexts = Contexts(*(tensors.pop(f"contexts.{field.name}") for field in fields(Contexts)))
-        return cls(ConceptStatistics(contexts=contexts, **tensors), json.loads(about["about"]))
+        named = Kept(tuple(json.loads(about["named"])), *(tensors.pop(f"named.{name}") for name in NAMED))
+        kept = {"retained": named.features, "kept": named.contexts, "kept_last": named.last}
+        return _keeping(ConceptStatistics(contexts=contexts, **tensors, **kept), json.loads(about["about"]), named)
 
 
-def same_prompts(first: Tensor, second: Tensor) -> Tensor:
-    """Which features are those of one prompt: ``(a, d)`` and ``(b, d)`` → bool ``(a, b)``."""
-    return normalize(first, dim=1) @ normalize(second, dim=1).T > SAME_COSINE
-
-
-def _rows(contexts: Tensor, stays: Tensor) -> Tensor:
-    """Keep the contexts of the concepts that stay, several sentences a concept."""
-    share = len(contexts) // max(len(stays), 1)
-    return contexts[stays.repeat_interleave(share)]
-
-
-def stacked(first: Tensor, second: Tensor) -> Tensor:
-    """Put ``(a, L, d)`` above ``(b, M, d)``, the shorter filled up with zeros, which no moment sees."""
-    length = max(first.shape[1], second.shape[1])
-    return torch.cat([pad(each, (0, 0, 0, length - each.shape[1])) for each in (first, second)])
+def _keeping(statistics: ConceptStatistics, about: dict[str, Any], named: Kept) -> Memory:
+    """Keep what was named to keep and is no target."""
+    kept = named.where(~same_prompts(named.features, statistics.targets).any(1))
+    return Memory(kept.into(statistics), about | {"retained": list(kept.names)}, named)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from scapre.editing.memory import Memory, same_prompts, stacked
+from scapre.editing.erase import erase, remember
+from scapre.editing.kept import same_prompts, stacked
+from scapre.editing.memory import Memory
 from scapre.editing.solve import solve
 from scapre.maths.linalg import leading_directions
 from scapre.methods.registry import find_method
@@ -25,6 +28,9 @@ from scapre.text.statistics import ConceptStatistics
 
 #: share of the earlier changes' Σσ² that is left alone; what remains is rounding of float32
 ENERGY = 1 - 1e-6
+#: how requests over time are met: one joint problem solved anew from memory, the method applied to what it has edited,
+#: or the same with CEASE's remedies
+WAYS = ("joined", "again", "remedied")
 
 
 def anchors_kept(statistics: ConceptStatistics) -> ConceptStatistics:
@@ -103,6 +109,66 @@ def solve_next(
         facts[name] = diagnose(original, Solution(weight), memory.statistics)
     about = {"after": len(earlier), "keep_anchors": keep_anchors, "off": off}
     return replace(patch, edited=edited, diagnostics=facts, provenance=patch.provenance | about)
+
+
+def in_requests(
+    pipe: Any,
+    targets: Sequence[str],
+    size: int,
+    way: str,
+    *,
+    method: str,
+    retained: Sequence[str] = (),
+    seed: int = 0,
+    progress: bool = True,
+    templates: str | None = None,
+    anchors: str | None = None,
+    **settings: float | int | bool | str,
+) -> Patch:
+    """Erase concepts that are asked for ``size`` at a time; the pipeline is not changed.
+
+    Args:
+        way: of ``WAYS``.
+        method, retained, templates, anchors, seed, progress, **settings: see ``erase``; the same for every request.
+
+    Returns:
+        the edit after the last request, from the unedited model.
+
+    Raises:
+        ValueError: an unknown way, fewer than one target a request, or a method that edits text encoders and is not
+            joined; see also ``erase``.
+    """
+    if way not in WAYS or size < 1:
+        raise ValueError(f"{size} targets a request, {way}; give at least one, and one of {', '.join(WAYS)}")
+    if way != "joined" and find_method(method).stages:
+        raise ValueError(f"{method} edits text encoders first; join the memories and erase all at once")
+    parts = [list(targets[start : start + size]) for start in range(0, len(targets), size)]
+    asked: dict[str, Any] = {"retained": retained, "method": method, "templates": templates, "anchors": anchors}
+    how: dict[str, Any] = {"seed": seed, "progress": progress, **settings}
+    if way == "joined":
+        memories = [remember(pipe, part, **asked, progress=progress) for part in parts]
+        return solve(pipe, reduce(Memory.joined, memories), method=method, **how)
+    patches: list[Patch] = []
+    try:
+        for part in parts:
+            if way == "again":
+                patch = erase(pipe, part, **asked, **how)
+            else:
+                patch = solve_next(
+                    pipe, remember(pipe, part, **asked, progress=progress), patches, method=method, **how
+                )
+            patch.apply(pipe)
+            patches.append(patch)
+    finally:
+        for patch in reversed(patches):
+            patch.undo(pipe)
+    original: dict[str, Tensor] = {}
+    edited: dict[str, Tensor] = {}
+    for patch in patches:
+        original = patch.original | original
+        edited |= patch.edited
+    about = patches[-1].provenance | {"targets": list(targets), "requests": len(parts), "way": way}
+    return Patch(original, edited, about)
 
 
 def _changes(pipe: Any, earlier: Sequence[Patch]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from scapre.concepts.lists import sentences_of
-from scapre.editing.memory import SAME_COSINE, Memory
+from scapre.editing.kept import SAME_COSINE, Kept
+from scapre.editing.memory import Memory
 from scapre.maths.linalg import nearest
 from scapre.methods.closed.staged import falling, key_edit, last_stage
 from scapre.methods.solution import Read, Solver
@@ -128,7 +129,7 @@ def _anchored(pipe: Any, memory: Memory, vocabulary: Vocabulary, same: float) ->
     chosen = others[nearest(targets, vocabulary.features[others])].tolist()
     anchors = [vocabulary.words[i] for i in chosen]
     statistics = gather(pipe, about["targets"], anchors=anchors, templates=about["templates"])
-    return Memory(statistics, about | {"anchors": anchors})
+    return replace(memory, statistics=statistics, about=about | {"anchors": anchors})
 
 
 def _with_other_words(
@@ -155,7 +156,7 @@ def _with_other_words(
     words: dict[str, list[str]] = {}
     for word, target in taken.items():
         words.setdefault(about["targets"][target], []).append(word)
-    return memory.joined(Memory(further, about | told)), words
+    return memory.joined(Memory(further, about | told, Kept.of(further, ()))), words
 
 
 def _likeness(vocabulary: Vocabulary, features: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from scapre.concepts.emoji import decode, encode_png
 from scapre.editing.erase import erase
+from scapre.editing.sequence import in_requests
 from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
@@ -61,8 +62,7 @@ class Case:
         retained: concepts named to keep.
         pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
         settings: what differs from the method's defaults.
-        options: further arguments of ``scapre.erase`` (anchors, templates, seed); ``part`` edits one part of the
-            pipeline alone (``Patch.part``).
+        options: more arguments of ``erase`` (anchors, seed) or ``in_requests`` (size, way); ``part``: ``Patch.part``.
         labels: columns that say which case this is; they do not enter the key.
     """
 
@@ -124,7 +124,8 @@ def _edit(case: Case, pipe: Any) -> Patch | None:
         return None
     chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
     part = chosen.pop("part", None)
-    patch = erase(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
+    make: Any = in_requests if "way" in chosen else erase
+    patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
     return patch if part is None else patch.part(part)
 
 
