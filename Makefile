@@ -12,7 +12,7 @@ SEED := 1
 .PHONY: figures test all-tests unit shuffle notebooks lint full card bench site
 
 figures: $(READY)
-	$(BIN)/scapre run --jobs 2
+	$(BIN)/scapre run --all --jobs 2
 
 test: $(READY)
 	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint all-tests
@@ -33,15 +33,16 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/scapre verify
 
 # Run the notebooks and store their outputs as the committed, compared ones.
 notebooks: $(READY)
-	$(BIN)/scapre run --update
+	$(BIN)/scapre run --all --update
 
 # Measure every case of every experiment and publish tables, figures and executed notebooks; hours, resumes.
 full: $(READY)
 	$(BIN)/scapre run 09 --profile full --update
-	$(BIN)/scapre run --profile full --update --jobs 2
+	$(BIN)/scapre run --all --profile full --update --jobs 2
 
 # Time an edit at the shapes of Stable Diffusion 1.x; needs an idle machine.
 bench: $(READY)

@@ -14,7 +14,7 @@ import scapre
 FOLDER = Path(scapre.__file__).parent
 #: a package imports only packages of lower floors, and its own modules without a circle
 FLOORS = (
-    ("mistakes", "paths", "files", "maths"),
+    ("mistakes", "paths", "files", "trail", "maths"),
     ("pool", "concepts", "model"),
     ("text", "workbook"),
     ("methods", "patch"),
@@ -29,6 +29,7 @@ PARTIES = {
     "mistakes": "",
     "paths": "",
     "files": "safetensors torch",
+    "trail": "safetensors",
     "pool": "distributed",
     "maths": "torch",
     "concepts": "numpy pandas PIL resvg_py",

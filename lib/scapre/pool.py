@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from scapre.mistakes import Mistake
+from scapre.trail import follow
 
 TRIES = 3  # processes one job may cost
 CONNECT = 20  # seconds a scheduler has to answer
@@ -130,6 +131,7 @@ class _Process(ProcessPoolExecutor):
 
 def _enter(number: int) -> None:
     os.environ[NUMBER] = str(number)
+    follow()
     Thread(target=_follow, daemon=True).start()
 
 

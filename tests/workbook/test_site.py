@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -56,6 +57,14 @@ def test_every_figure_is_shown(site: list[Path], page: Page) -> None:
     page.goto((site[0].parent / "FIGURES.html").as_uri())
     shown = {Path(src).name for src in page.evaluate("() => [...document.images].map(i => i.getAttribute('src'))")}
     assert shown == {p.name for p in (repository() / "figures").rglob("*.png")}
+
+
+def test_marks_do_not_show_and_claims_have_a_page(site: list[Path]) -> None:
+    shown = {path.stem: re.sub(r"<code>.*?</code>", "", path.read_text()) for path in site}
+    assert not [name for name, text in shown.items() if "&lt;!--" in text]
+    page = (site[0].parent / "CLAIMS.html").read_text()
+    assert "What the paper claims" in page
+    assert 'href="notebooks/10_scaling_curves.html#cell-id=' in page
 
 
 def test_formulas_are_set_and_code_is_coloured(site: list[Path], page: Page) -> None:

@@ -80,7 +80,8 @@ def families(
 
 @commands.command()
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: all notebooks")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="numbers or names; none: those out of date")] = None,
+    every: Annotated[bool, typer.Option("--all", help="all notebooks, whether out of date or not")] = False,
     profile: Annotated[
         str, typer.Option(help="default, or PROFILE of the files notebooks/profiles/NN_slug.PROFILE.yaml")
     ] = "default",
@@ -94,24 +95,34 @@ def run(
         str | None, typer.Option(help="Dask scheduler that measures the cases of a full profile, or local")
     ] = None,
 ) -> None:
-    """Run notebooks headlessly and write their figures and tables.
+    """Run notebooks headlessly and write their figures, tables and manifests.
+
+    Without names: those out of date (scapre status) and then those that read their tables; in another profile all.
 
     \b
     Examples:
+      scapre run
       scapre run 00
-      scapre run --profile full --jobs 2
+      scapre run --all --profile full --jobs 2
     """
     from scapre.workbook.runner import executed_copy, find, notebooks, run_many
+    from scapre.workbook.stale import changes, in_order, out_of_date
 
     if scheduler:
         os.environ["SCAPRE_SCHEDULER"] = scheduler  # read where a notebook's sweep starts
     failed = False
+    late = not (names or every or profile != "default")
     paths = list(dict.fromkeys(find(name) for name in names)) if names else notebooks()
+    paths = list(out_of_date(paths)) if late else paths
     claim(*map(executed_copy, paths))
     limits: dict[str, Any] = {"timeout": cell_timeout, "start_timeout": start_timeout}
-    for outcome in run_many(paths, jobs=jobs, profile=profile, update=update, **limits):
-        typer.echo(outcome.error or f"{outcome.name} {outcome.seconds:.0f} s", err=bool(outcome.error))
-        failed |= bool(outcome.error)
+    for wave in in_order(paths):
+        wanted = [path for path in wave if not late or changes(path)]  # what it waited for may have come out the same
+        for outcome in run_many(wanted, jobs=jobs, profile=profile, update=update, **limits) if wanted else ():
+            typer.echo(outcome.error or f"{outcome.name} {outcome.seconds:.0f} s", err=bool(outcome.error))
+            failed |= bool(outcome.error)
+    if late and not paths:
+        typer.echo("every notebook is up to date; scapre run --all runs them nevertheless")
     if failed:
         raise typer.Exit(1)
 
@@ -121,7 +132,7 @@ def figures(
     jobs: Annotated[int, typer.Option(min=1, help="notebooks side by side; they share the cores")] = 1,
 ) -> None:
     """Run all notebooks at their defaults: every figure and table of the workbook anew."""
-    run(None, "default", jobs, False, None)
+    run(None, True, "default", jobs, False, None)
 
 
 @commands.command()

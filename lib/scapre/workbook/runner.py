@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -16,7 +17,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from scapre.files import replacing, write_text
 from scapre.paths import repository
 from scapre.pool import scatter
+from scapre.trail import FOLDER
 from scapre.workbook.kernel import own_kernel
+from scapre.workbook.manifest import write_manifest
 from scapre.workbook.profiles import NotebookError, check_parameters, profile_values
 
 START_TIMEOUT = 60  # seconds a kernel may take to start
@@ -39,6 +42,7 @@ class Outcome:
 @dataclass(frozen=True)
 class _Errand:
     path: Path
+    profile: str
     parameters: dict[str, Any]
     pause: float
     update: bool
@@ -77,7 +81,8 @@ def run_many(
 ) -> Iterator[Outcome]:
     """Execute notebooks, each in a process of its own; one that fails does not stop the others.
 
-    Executed copies go to ``data/cache/executed``. Each process says when it starts.
+    Executed copies go to ``data/cache/executed``. Each process says when it starts. What a notebook of the
+    workbook read and wrote is written to its manifest, unless its results go elsewhere.
 
     Args:
         paths: notebooks.
@@ -103,7 +108,7 @@ def run_many(
     for i, path in enumerate(paths):
         values = profile_values(path, profile)
         check_parameters(path, values)
-        errands.append(_Errand(path, values, STAGGER * i if i < jobs else 0.0, update, limit, start_timeout))
+        errands.append(_Errand(path, profile, values, STAGGER * i if i < jobs else 0.0, update, limit, start_timeout))
     return (outcome for _, outcome in scatter(_run_one, errands, workers=jobs))
 
 
@@ -112,15 +117,26 @@ def _run_one(errand: _Errand) -> Outcome:
     print(f"{errand.path.stem} …", flush=True)
     start = time.perf_counter()
     output = executed_copy(errand.path)
-    try:
-        limits = {"timeout": errand.timeout, "start_timeout": errand.start_timeout}
-        run_notebook(errand.path, output, errand.parameters, **limits)
-    except NotebookError as error:
-        return Outcome(errand.path.stem, time.perf_counter() - start, str(error))
-    if errand.update:
-        scrub(output)
-        write_text(errand.path, output.read_text(encoding="utf-8"))
-    return Outcome(errand.path.stem, time.perf_counter() - start)
+    with TemporaryDirectory() as trail:
+        os.environ[FOLDER] = trail  # of this process alone, which runs one notebook at a time
+        try:
+            limits = {"timeout": errand.timeout, "start_timeout": errand.start_timeout}
+            run_notebook(errand.path, output, errand.parameters, **limits)
+        except NotebookError as error:
+            return Outcome(errand.path.stem, time.perf_counter() - start, str(error))
+        finally:
+            del os.environ[FOLDER]
+        if errand.update:
+            scrub(output)
+            write_text(errand.path, output.read_text(encoding="utf-8"))
+        seconds = time.perf_counter() - start
+        if _is_ours(errand.path) and "SCAPRE_OUT" not in os.environ and not errand.parameters.get("out_dir"):
+            write_manifest(errand.path, Path(trail), errand.profile, errand.parameters, seconds)
+    return Outcome(errand.path.stem, seconds)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.resolve().parent == (repository() / "notebooks").resolve()
 
 
 def executed_copy(path: Path) -> Path:
@@ -130,8 +146,7 @@ def executed_copy(path: Path) -> Path:
     """
     root = Path(os.environ.get("SCAPRE_OUT") or repository())
     folder = path.resolve().parent
-    ours = folder == (repository() / "notebooks").resolve()
-    mark = "" if ours else f".{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    mark = "" if _is_ours(path) else f".{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
     return root / "data" / "cache" / "executed" / f"{path.stem}{mark}.ipynb"
 
 

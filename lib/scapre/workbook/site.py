@@ -19,11 +19,13 @@ from tqdm.auto import tqdm
 from scapre.concepts.npm import fetch_package
 from scapre.files import replacing
 from scapre.paths import data_folder, repository
+from scapre.workbook.origins import claims_page, figure_line
 from scapre.workbook.runner import notebooks
 
 MATHJAX = "3.2.2"  # formulas as SVG: one file, no fonts
 PAGES = (".md", ".ipynb")
 FIGURES = "FIGURES.md"  # a page made of figures/, not a file
+CLAIMS = "CLAIMS.md"  # a page made of data/findings.yaml, where there is one
 
 
 class SiteError(ValueError):
@@ -52,6 +54,8 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
     style = Path(__file__).with_name("site.css").read_text() + HtmlFormatter().get_style_defs(".highlight")
     template = Environment(autoescape=False).from_string(Path(__file__).with_name("site.html").read_text())
     queue, written = [root / "README.md", root / FIGURES, *(p.resolve() for p in books)], []
+    told = (root / "data" / "findings.yaml").is_file()
+    queue[2:2] = [root / CLAIMS] if told else []
     _write(out / "mathjax" / "tex-svg.js", _renderer().read_bytes())
     _write(out / "style.css", style.encode())
     with tqdm(queue, desc="pages", disable=not progress) as bar:
@@ -66,6 +70,7 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
             page = template.render(
                 title=names.get(here, "scapre"),
                 up="../" * (len(here.parts) - 1),
+                told=told,
                 names={path.as_posix(): escape(name) for path, name in names.items()},
                 here=here.as_posix(),
                 body=str(body),
@@ -93,7 +98,7 @@ def link(body: BeautifulSoup, source: Path, root: Path) -> list[Path]:
             if parts.scheme or parts.netloc or not parts.path:
                 continue
             target = (source.parent / unquote(parts.path)).resolve()
-            if not target.is_relative_to(root) or not (target.is_file() or target == root / FIGURES):
+            if not target.is_relative_to(root) or not (target.is_file() or target in (root / FIGURES, root / CLAIMS)):
                 raise SiteError(f"{source.relative_to(root)} links to {parts.path}, which is no file here")
             if target.suffix in PAGES:
                 path = os.path.relpath(place(target, root), place(source, root).parent)
@@ -111,7 +116,12 @@ def _body(source: Path, root: Path) -> BeautifulSoup:
         for path in sorted((root / "figures").rglob("*.png")):
             inside = path.relative_to(root).as_posix()
             name = inside.removeprefix("figures/").removesuffix(".png")
-            html += f'<figure><img src="{inside}" alt="{name}" loading="lazy"><figcaption>{name}</figcaption></figure>'
+            html += f'<figure><img src="{inside}" alt="{name}" loading="lazy"><figcaption>{name}'
+            html += (
+                f" · {line}</figcaption></figure>" if (line := figure_line(path, root)) else "</figcaption></figure>"
+            )
+    elif source.name == CLAIMS:
+        html = claims_page(root)
     else:
         html = markdown2html(source.read_text())
     return BeautifulSoup(html, "html.parser")
