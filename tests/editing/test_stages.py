@@ -41,12 +41,12 @@ def test_both_parts_are_edited_and_the_pipeline_stays_as_it_was() -> None:
 def test_a_target_leaves_the_first_block_as_its_anchor_does() -> None:
     pipe = tiny_pipe()
     (place,) = places_of(pipe, 1)
-    anchor = read_inner(pipe, place, ["dog"])
+    anchor = read_inner(pipe, [place], ["dog"])[place]
     patch = scapre.erase(
         pipe, ["cat"], anchors="dog", templates="name", retained=KEPT, blocks=1, progress=False, **EASY
     )
     with patch.applied(pipe):
-        now = read_inner(pipe, place, ["cat"])
+        now = read_inner(pipe, [place], ["cat"])[place]
     assert torch.allclose(now.outputs[:, 1:], anchor.outputs[:, 1:], atol=1e-3)
     assert patch.diagnostics[place]["residual"] < 1e-3
 

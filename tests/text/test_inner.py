@@ -29,7 +29,7 @@ def by_hand(pipe, place: str) -> tuple[torch.Tensor, torch.Tensor]:
 def test_keys_and_outputs_are_those_of_the_whole_run() -> None:
     pipe = tiny_pipe()
     for place in places_of(pipe, 1):
-        found = read_inner(pipe, place, PROMPTS)
+        found = read_inner(pipe, [place], PROMPTS)[place]
         keys, outputs = by_hand(pipe, place)
         assert torch.allclose(found.keys, keys, atol=1e-6)
         assert torch.allclose(found.outputs, outputs, atol=1e-6)
@@ -41,7 +41,7 @@ def test_moments_are_sums_over_all_positions_and_means_over_prompts() -> None:
     places = places_of(pipe, 2)
     moments = key_moments(pipe, places, PROMPTS)
     for place in places:
-        keys = read_inner(pipe, place, PROMPTS).keys.double()
+        keys = read_inner(pipe, places, PROMPTS)[place].keys.double()
         assert torch.allclose(moments[place], torch.einsum("mtf,mtg->fg", keys, keys) / 3, atol=1e-5)
         assert not key_moments(pipe, places, [])[place].any()
 
@@ -51,7 +51,7 @@ def test_both_encoders_of_sdxl_are_places_block_by_block() -> None:
     places = places_of(pipe, 2)
     assert [part_of(place)[0] for place in places] == ["text_encoder", "text_encoder_2"] * 2
     assert ["layers.0" in place for place in places] == [True, True, False, False]
-    assert read_inner(pipe, places[1], PROMPTS).keys.shape[0] == 3
+    assert read_inner(pipe, places, PROMPTS)[places[1]].keys.shape[0] == 3
 
 
 def test_an_encoder_without_such_blocks_is_refused() -> None:

@@ -18,9 +18,10 @@ from scapre.maths.linalg import nearest
 from scapre.methods.closed.staged import falling, key_edit, last_stage
 from scapre.methods.solution import Read, Solver
 from scapre.model.weights import read_weights, write_weights
-from scapre.text.embeddings import Encoded, encode, pair_contexts, read_tokens
+from scapre.text.embeddings import Encoded, encode_ends, pair_contexts, read_tokens
 from scapre.text.gathering import gather
-from scapre.text.inner import key_moments, places_of, read_inner
+from scapre.text.inner import places_of, read_inner
+from scapre.text.kept import list_moments
 from scapre.text.statistics import ConceptStatistics
 from scapre.text.vocabulary import SENTENCES, Vocabulary, read_vocabulary
 
@@ -69,17 +70,17 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     sentences = sentences_of(about["templates"])
     kept = [sentence.format(name) for name in about["retained"] for sentence in sentences]
     share = _share(len(kept), len(vocabulary.words), values["vocabulary"])
-    names = key_moments(pipe, places, kept, progress=progress)
+    names = list_moments(pipe, places, kept, progress=progress)
     stays = {place: torch.lerp(names[place], vocabulary.keys[place], share) for place in places}
     told = _prompts(about["targets"], sentences)
     instead = _prompts(list(dict.fromkeys(about["anchors"])), sentences)
     settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"]}
-    outputs = {place: read_inner(pipe, place, instead) for place in places}
+    outputs = read_inner(pipe, places, instead)
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
     with _restored(pipe, places):
         for place in places:
-            found, wanted = read_inner(pipe, place, told), outputs[place]
+            found, wanted = read_inner(pipe, [place], told)[place], outputs[place]
             owner = _owner(about["anchors"], len(sentences), found.last.device)
             replaced = Encoded(wanted.outputs, wanted.last)
             keys = pair_contexts(Encoded(found.keys, found.last), replaced, owner)
@@ -167,7 +168,7 @@ def _likeness(vocabulary: Vocabulary, features: Tensor) -> Tensor:
 
 def _features_now(pipe: Any, prompts: Sequence[str], share: int) -> Tensor:
     """Features of concepts as the text encoder reads them just now, ``share`` sentences each."""
-    return encode(pipe, prompts, remembered=False).features.unflatten(0, (-1, share)).mean(1).double()
+    return encode_ends(pipe, prompts).unflatten(0, (-1, share)).mean(1).double()
 
 
 def _watched(pipe: Any, kept: Sequence[str], s: ConceptStatistics, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from scapre.patch.patch import Patch
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import plan_sides, trial
 from scapre.pictures.judges import Judges
-from scapre.text.embeddings import encode
+from scapre.text.embeddings import encode_ends
 
 UNLEARN, PRESERVE = 15.0, 80.0  # percent recognised: the workbook's bounds of forgotten and of kept
 NEAREST, ALIKE = 3, 25  # neighbours a target; published edits that resemble this one
@@ -158,14 +158,14 @@ def _answers(pipe: Any, names: Sequence[str], sentences: Sequence[str]) -> list[
     if not names:
         return []
     said = [s.format(name) if name.strip() else name for name in names for s in sentences]
-    features = encode(pipe, said, remembered=False).features.unflatten(0, (-1, len(sentences))).mean(1).double()
+    features = encode_ends(pipe, said).unflatten(0, (-1, len(sentences))).mean(1).double()
     return list(torch.cat([features @ w.double().T for w in read_projections(unet_of(pipe)).values()], dim=1))
 
 
 def _nearest(pipe: Any, targets: Sequence[str], named: set[str]) -> list[str]:
     """The vocabulary's names that are most like the targets and that no list of the edit holds."""
     others = [name for name in read_concepts("emoji")["name"] if same_name(name) not in named]
-    features = encode(pipe, [*targets, *others], remembered=False).features
+    features = encode_ends(pipe, [*targets, *others])
     # about their mean, as anchors are chosen: what all names share tells none apart
     features = torch.nn.functional.normalize(features - features[len(targets) :].mean(0), dim=1)
     alike = features[: len(targets)] @ features[len(targets) :].T

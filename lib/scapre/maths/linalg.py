@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+BLOCK = 384  # columns of a product of rows with themselves that are computed at once
 #: cosine of features above which one concept cannot stand in for another; costs nothing on the validation concepts
 NEARLY_SAME = 0.85
 
@@ -42,6 +43,30 @@ def leading_directions(rows: Tensor, energy: float) -> Tensor:
     before = 1 - values.square().flip(0).cumsum(0).flip(0) / values.square().sum()  # held by those in front
     solid = values > max(rows.shape) * torch.finfo(values.dtype).eps * values[0]
     return right[solid & (before < energy)].T
+
+
+def add_upper(total: Tensor, rows: Tensor) -> None:
+    """Add the blocks of rowsᵀ rows on and above the diagonal to ``total``; ``mirrored`` gives the rest.
+
+    Of a wide matrix little more than half of the products are needed: (1 + BLOCK/f)/2.
+
+    Args:
+        total: ``(f, f)``, changed in place, of any floating type and on any device.
+        rows: ``(m, f)``, multiplied in its own type.
+    """
+    for start in range(0, rows.shape[1], BLOCK):
+        here = slice(start, start + BLOCK)
+        total[here, start:] += (rows[:, here].T @ rows[:, start:]).to(total)
+
+
+def mirrored(upper: Tensor) -> Tensor:
+    """Fill a symmetric matrix whose upper half is known.
+
+    >>> mirrored(torch.tensor([[1.0, 2.0], [9.0, 3.0]]))
+    tensor([[1., 2.],
+            [2., 3.]])
+    """
+    return upper.triu() + upper.triu(1).T
 
 
 def lower_median(values: Tensor, dim: int = -1) -> Tensor:

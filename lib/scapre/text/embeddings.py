@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scapre.model.projections import exact_device
+from scapre.model.weights import ENCODERS
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,16 @@ def remember_prompts(pipe: Any) -> None:
     _remembered[pipe.text_encoder] = {}
 
 
+def is_remembered(pipe: Any) -> bool:
+    """Whether ``remember_prompts`` was called for this pipeline."""
+    return pipe.text_encoder in _remembered
+
+
 @torch.no_grad()
 def encode(
     pipe: Any, prompts: Sequence[str], *, batch: int = 64, progress: bool = False, remembered: bool = True
 ) -> Encoded:
-    """Encode every prompt once, as the pipeline itself would.
+    """Encode every prompt once, as the pipeline itself would; a sentence that is given twice is run once.
 
     Args:
         pipe: has ``text_encoder``, ``tokenizer`` and ``device`` (SDXL: a second pair as well).
@@ -101,7 +107,12 @@ def encode(
     """
     memory = _remembered.get(pipe.text_encoder)
     if memory is None or not remembered:
-        return _encode(pipe, prompts, batch, progress)
+        single = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompts))}
+        found = _encode(pipe, list(single), batch, progress)
+        if len(single) == len(prompts):
+            return found
+        places = torch.tensor([single[prompt] for prompt in prompts], device=found.hidden.device)
+        return Encoded(found.hidden[places], found.last[places])
     new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in memory]
     if new:
         fresh = _encode(pipe, new, batch, progress)
@@ -110,27 +121,53 @@ def encode(
     return Encoded(torch.stack(hidden), torch.stack(last))
 
 
-def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool) -> Encoded:
+def _encode(pipe: Any, prompts: Sequence[str], batch: int, progress: bool, length: int | None = None) -> Encoded:
     hidden, last, place = [], [], exact_device(pipe.device)
     starts = range(0, len(prompts), batch)
     for start in tqdm(starts, desc="encoding prompts", disable=not progress or len(starts) < 8):
         words = list(prompts[start : start + batch])
-        tokens = tokens_of(pipe, words)
+        tokens = tokens_of(pipe, words, length=length)
         last.append(tokens.attention_mask.sum(1) - 2)
         if getattr(pipe, "text_encoder_2", None) is None:
             hidden.append(run_encoder(pipe.text_encoder, tokens, pipe.device).last_hidden_state.float().to(place))
             continue
         # SDXL reads the last but one layer of two encoders, side by side.
-        second = tokens_of(pipe, words, "tokenizer_2")
+        second = tokens_of(pipe, words, "tokenizer_2", length)
         both = ((pipe.text_encoder, tokens), (pipe.text_encoder_2, second))
         layers = [run_encoder(e, t, pipe.device, output_hidden_states=True).hidden_states[-2] for e, t in both]
         hidden.append(torch.cat(layers, dim=-1).float().to(place))
     return Encoded(torch.cat(hidden), torch.cat(last).to(place))
 
 
-def tokens_of(pipe: Any, words: Sequence[str], tokenizer: str = "tokenizer") -> Any:
-    """Ids and mask of sentences, cut and padded to the model's window, by one of the pipeline's tokenizers."""
-    length, read = pipe.tokenizer.model_max_length, getattr(pipe, tokenizer)
+@torch.no_grad()
+def encode_ends(pipe: Any, prompts: Sequence[str], *, batch: int = 64) -> Tensor:
+    """c of each prompt, ``(m, d)`` as ``encode(...).features``, without the positions behind its end token.
+
+    CLIP's text encoders are causal: no position sees what comes after it. Prompts are read in the order of their
+    length. Other encoders read their whole window.
+    """
+    if not causal(pipe) or not prompts:
+        return encode(pipe, prompts, batch=batch, remembered=False).features
+    lengths = [max(map(len, ids)) for ids in read_tokens(pipe, prompts)]
+    order = sorted(range(len(prompts)), key=lengths.__getitem__)
+    window, found = pipe.tokenizer.model_max_length, []
+    for start in range(0, len(order), batch):
+        part = order[start : start + batch]
+        length = min(window, lengths[part[-1]] + 2)  # start and end
+        found.append(_encode(pipe, [prompts[i] for i in part], batch, False, length).features)
+    rows = torch.cat(found)
+    return rows[torch.tensor(order).argsort().to(rows.device)]
+
+
+def causal(pipe: Any) -> bool:
+    """Whether no token of the pipeline's text encoders sees a later one, padding included."""
+    encoders = [getattr(pipe, part, None) for part in ENCODERS]
+    return all(type(encoder).__name__.startswith("CLIPText") for encoder in encoders if encoder is not None)
+
+
+def tokens_of(pipe: Any, words: Sequence[str], tokenizer: str = "tokenizer", length: int | None = None) -> Any:
+    """Ids and mask of sentences, cut and padded to ``length``, else the model's window, by one of its tokenizers."""
+    length, read = length or pipe.tokenizer.model_max_length, getattr(pipe, tokenizer)
     words = _spelt(pipe, words, read)
     return read(words, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
 

@@ -15,6 +15,7 @@ from scapre.concepts.names import ConceptError, as_names, check_concepts, spread
 from scapre.maths.linalg import nearest
 from scapre.model.projections import exact_device
 from scapre.text.embeddings import Encoded, beyond_window, encode, pair_contexts, pair_whole, read_tokens
+from scapre.text.kept import KeptList, read_list
 from scapre.text.statistics import ConceptStatistics, matched
 
 log = logging.getLogger(__name__)
@@ -79,38 +80,39 @@ def gather(
     share, device = len(sentences), exact_device(pipe.device)
     pair = pair_contexts if positions == "content" else pair_whole
 
-    def say(names: Sequence[str]) -> Encoded:
+    def said(names: Sequence[str]) -> list[str]:
         # A blank stays blank: " " in a sentence would anchor to the sentence's other words.
-        return encode(pipe, [s.format(n) if n.strip() else n for n in names for s in sentences], progress=progress)
+        return [s.format(n) if n.strip() else n for n in names for s in sentences]
 
     def pool(encoded: Encoded) -> Tensor:
         return encoded.features.unflatten(0, (-1, share)).mean(1).double()
 
-    erase, blank = say(wanted), encode(pipe, [""]).hidden[0]
+    erase, blank = encode(pipe, said(wanted), progress=progress), encode(pipe, [""]).hidden[0]
     width = erase.hidden.shape[-1]
-    kept_features, kept_contexts = blank.new_zeros(0, width).double(), blank.new_zeros(0, 1, width)
-    kept_last = torch.zeros(0, dtype=torch.long, device=device)
-    root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
+    none, nowhere = blank.new_zeros(0, width).double(), torch.zeros(0, dtype=torch.long, device=device)
+    keep = KeptList(none, blank.new_zeros(0, 1, width), nowhere, none.T @ none)
     if kept:
-        keep = say(kept)
-        kept_features = pool(keep)
-        itself = pair(keep, keep, torch.arange(len(keep.last), device=device))
-        kept_contexts, kept_last = itself.targets * root, itself.last
+        keep = read_list(pipe, said(kept), share, positions, progress=progress)
+    root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
     named = spread(" " if anchors is None else anchors, wanted)
     if cut := beyond_window(pipe, named):
         raise ConceptError(f"the anchor {cut[0]!r} is longer than the text encoder reads; shorten it")
     unique = list(dict.fromkeys(named))
-    instead, owner = say(unique), torch.tensor([unique.index(a) for a in named], device=device)
+    instead, owner = (
+        encode(pipe, said(unique), progress=progress),
+        torch.tensor([unique.index(a) for a in named], device=device),
+    )
     anchor_of = (owner[:, None] * share + torch.arange(share, device=device)).flatten()
     paired = pair(erase, instead, anchor_of)
     statistics = ConceptStatistics(
         targets=pool(erase),
         anchors=pool(instead)[owner],
         contexts=replace(paired, targets=paired.targets * root, anchors=paired.anchors * root),
-        retained=kept_features,
-        kept=kept_contexts,
-        kept_last=kept_last,
+        retained=keep.features,
+        kept=keep.contexts,
+        kept_last=keep.last,
         blank=blank.double(),
+        kept_moment=keep.moment,
     )
     return matched(statistics) if anchors is None else statistics
 

@@ -6,7 +6,8 @@ d); the block's output is the residual stream plus that. Keys are causal: senten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scapre.maths.linalg import add_upper, mirrored
+from scapre.model.projections import exact_device
 from scapre.model.weights import ENCODERS, part_of
 from scapre.text.embeddings import run_encoder, tokens_of
 
@@ -58,24 +61,19 @@ def places_of(pipe: Any, blocks: int) -> list[str]:
 
 
 @torch.no_grad()
-def read_inner(pipe: Any, place: str, prompts: Sequence[str]) -> Inner:
-    """Run prompts through an encoder as it is now, up to the block of ``place``.
+def read_inner(pipe: Any, places: Sequence[str], prompts: Sequence[str]) -> dict[str, Inner]:
+    """Run prompts through the encoders as they are now, as far as the last of the places, once each.
 
     Args:
-        place: one of ``places_of``.
+        places: of ``places_of``.
         prompts: m sentences.
     """
-    keys: list[Tensor] = []
-    outputs: list[Tensor] = []
-    lasts: list[Tensor] = []
-
-    def keep(key: Tensor, output: Tensor, last: Tensor) -> None:
-        keys.append(key)
-        outputs.append(output)
-        lasts.append(last)
-
-    _run_to(pipe, [place], prompts, lambda _, *found: keep(*found))
-    return Inner(torch.cat(keys), torch.cat(outputs), torch.cat(lasts))
+    found: dict[str, list[Inner]] = {place: [] for place in places}
+    _run_each(pipe, places, prompts, lambda place, *read: found[place].append(Inner(*read)))
+    return {
+        place: Inner(*(torch.cat([getattr(part, name) for part in parts]) for name in ("keys", "outputs", "last")))
+        for place, parts in found.items()
+    }
 
 
 @torch.no_grad()
@@ -83,21 +81,37 @@ def key_moments(
     pipe: Any, places: Sequence[str], prompts: Sequence[str], *, progress: bool = False
 ) -> dict[str, Tensor]:
     """Mean over prompts of Σ_t k_t k_tᵀ over all positions, ``(f, f)`` float64 at every place; zero without prompts."""
-    moments: dict[str, Tensor] = {}
+    with key_sums(pipe, places) as sums:
+        _run_each(pipe, places, prompts, lambda *_: None, progress)
+    return {place: total / max(1, len(prompts)) for place, total in sums.items()}
 
-    def add(place: str, key: Tensor, *_: Tensor) -> None:
-        rows = key.flatten(0, 1)
-        moments[place] = moments.get(place, 0) + (rows.T @ rows).double()
 
+@contextmanager
+def key_sums(pipe: Any, places: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Add Σ_t k_t k_tᵀ up at every place while encoders run, ``(f, f)`` float64; complete when the context is left."""
+    sums: dict[str, Tensor] = {}
+    hooks = []
+    for place in places:
+        module = _module(pipe, place)
+        f, device = module.in_features, module.weight.device
+        sums[place] = torch.zeros(f, f, dtype=torch.float64, device=exact_device(device))
+
+        def add(_: Any, arguments: Any, place: str = place) -> None:
+            add_upper(sums[place], arguments[0].flatten(0, 1).float())
+
+        hooks.append(module.register_forward_pre_hook(add))
+    try:
+        yield sums
+    finally:
+        for hook in hooks:
+            hook.remove()
+        sums |= {place: mirrored(total) for place, total in sums.items()}
+
+
+def _run_each(pipe: Any, places: Sequence[str], *arguments: Any) -> None:
+    """``_run_to`` for the places of each encoder."""
     for part in dict.fromkeys(part_of(place)[0] for place in places):
-        _run_to(pipe, [p for p in places if part_of(p)[0] == part], prompts, add, progress)
-    widths = {place: _module(pipe, place).in_features for place in places}
-    return {
-        place: moments[place] / len(prompts)
-        if prompts
-        else torch.zeros(widths[place], widths[place], dtype=torch.float64, device=pipe.device)
-        for place in places
-    }
+        _run_to(pipe, [place for place in places if part_of(place)[0] == part], *arguments)
 
 
 def _module(pipe: Any, place: str) -> Any:

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from scapre.maths.linalg import nearest
+from scapre.maths.linalg import add_upper, mirrored, nearest
 from scapre.text.embeddings import Contexts
 
 CHUNK = 256  # concepts a product: bounds memory, changes nothing else
@@ -29,6 +29,7 @@ class ConceptStatistics:
         retained: R, ``(r, d)``, last content token.
         kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
         kept_last: places of their last content tokens among the L, ``(r,)``.
+        kept_moment: what ``kept_gram`` is, where it is known already.
         blank: hidden states of the empty prompt, ``(T, d)``.
     """
 
@@ -39,6 +40,7 @@ class ConceptStatistics:
     kept: Tensor
     kept_last: Tensor
     blank: Tensor
+    kept_moment: Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -67,7 +69,7 @@ class ConceptStatistics:
     @cached_property
     def kept_gram(self) -> Tensor:
         """Σ_r Σ_t r_t r_tᵀ over the retained concepts, ``(d, d)`` float64; zero without any."""
-        return second_moment(self.kept)
+        return second_moment(self.kept) if self.kept_moment is None else self.kept_moment
 
     @cached_property
     def cross(self) -> Tensor:
@@ -95,7 +97,8 @@ def matched(statistics: ConceptStatistics) -> ConceptStatistics:
     anchor_of = places.flatten()
     targets, kept = statistics.contexts.targets, statistics.kept
     length = min(targets.shape[1], kept.shape[1])
-    present = kept[:, :length].any(-1)[anchor_of]
+    used, owner_of = anchor_of.unique(return_inverse=True)  # a long list may lie on disk: most of it stays there
+    present = kept[used, :length].any(-1)[owner_of]
     contexts = Contexts(
         targets[:, :length] * present[..., None],
         kept[:, :length],
@@ -111,6 +114,5 @@ def second_moment(contexts: Tensor) -> Tensor:
     d = contexts.shape[-1]
     total = torch.zeros(d, d, dtype=torch.float64, device=contexts.device)
     for chunk in contexts.split(CHUNK):
-        rows = chunk.reshape(-1, d).double()
-        total += rows.T @ rows
-    return total
+        add_upper(total, chunk.reshape(-1, d).double())
+    return mirrored(total)
