@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from scapre.editing.bench import benchmark, families
+from scapre.editing.whole_way import whole_way
 from scapre.methods.registry import SOLVERS
 
 
@@ -27,3 +28,24 @@ def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> Non
     assert table["matrices"].tolist() == [4, 4, 8]
     assert table["rows"].tolist() == [128, 128, 224]
     assert (table["total"] > 0).all()
+
+
+@pytest.mark.parametrize(("method", "stages"), [("confined", 5), ("staged", 9)])
+def test_the_whole_way_is_told_stage_by_stage(method: str, stages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scapre.editing.whole_way.IMPORTS", "pass")
+    table = whole_way("tiny", method, 3, 5, sample=2).set_index("stage")
+    parts = table.drop("total")
+    assert len(table) == stages
+    assert parts["first"].sum() == pytest.approx(table.loc["total", "first"])
+    assert table.loc["targets", "sentences"] == 3 * 4
+    assert table.loc["list to keep", "sentences"] == 5 * 4
+    assert (parts["first"] > 0).all()
+    assert (parts["second"] > 0).all()
+    assert parts.loc["targets", "floor"] > 0
+
+
+def test_the_whole_way_needs_one_text_encoder_and_a_closed_form() -> None:
+    with pytest.raises(ValueError, match="known: sd1"):
+        whole_way("sdxl")
+    with pytest.raises(ValueError, match="draws pictures"):
+        whole_way("tiny", "fia")

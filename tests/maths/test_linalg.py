@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import rows_one_by_one
-from scapre.maths.linalg import generalised_eigh, orthonormal_basis, solve_rows
+from scapre.maths.linalg import add_upper, generalised_eigh, mirrored, orthonormal_basis, solve_rows
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -39,3 +40,12 @@ def test_generalised_eigenbasis_diagonalises_both() -> None:
     assert torch.allclose(vectors.T @ base @ vectors, torch.eye(9, dtype=torch.float64), atol=1e-10)
     assert torch.allclose(vectors.T @ matrix @ vectors, torch.diag(values), atol=1e-10)
     assert int((values > 1e-10).sum()) == 4
+
+
+@pytest.mark.parametrize("width", [1, 5, 384, 1000])
+def test_upper_blocks_make_the_whole_product(width: int) -> None:
+    rows = torch.randn(7, width, generator=torch.Generator().manual_seed(width), dtype=torch.float64)
+    total = torch.zeros(width, width, dtype=torch.float64)
+    add_upper(total, rows[:3])
+    add_upper(total, rows[3:])
+    assert torch.allclose(mirrored(total), rows.T @ rows, atol=1e-12)

@@ -4,7 +4,7 @@ import pytest
 import scapre
 import torch
 from scapre.concepts.names import ConceptError
-from scapre.text.embeddings import Contexts, Encoded, encode, pair_contexts, read_tokens, remember_prompts
+from scapre.text.embeddings import Contexts, Encoded, encode, encode_ends, pair_contexts, read_tokens, remember_prompts
 from scapre.text.gathering import check_names, gather
 from toys import tiny_pipe, tiny_xl_pipe
 
@@ -87,6 +87,39 @@ def test_remembered_prompts_are_encoded_once_and_alike() -> None:
     assert calls == [1]  # only the empty prompt is new
     assert torch.allclose(again.hidden, plain.hidden, atol=1e-6)
     assert again.last.tolist() == plain.last.tolist()
+
+
+def test_a_sentence_given_twice_is_run_once() -> None:
+    pipe = tiny_pipe()
+    calls: list[int] = []
+    pipe.text_encoder.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
+    twice = encode(pipe, ["cat", "dog", "cat"])
+    assert calls == [2]
+    each = [encode(pipe, [prompt]) for prompt in ("cat", "dog", "cat")]
+    assert torch.allclose(twice.hidden, torch.cat([one.hidden for one in each]), atol=1e-6)
+    assert twice.last.tolist() == [int(one.last) for one in each]
+
+
+@pytest.mark.parametrize("make", [tiny_pipe, tiny_xl_pipe])
+def test_ends_are_those_of_whole_windows_without_the_padding(make) -> None:
+    pipe, prompts = (
+        make(),
+        ["a picture of a red car", "cat", "", "cat dog sun boat tree rose lemon car red cat dog sun"],
+    )
+    lengths: list[int] = []
+    pipe.text_encoder.register_forward_hook(lambda module, inputs, output: lengths.append(inputs[0].shape[1]))
+    ends = encode_ends(pipe, prompts, batch=2)
+    assert lengths == [3, 12]  # start and end beside the longest of two
+    assert torch.allclose(ends, encode(pipe, prompts).features, atol=1e-6)
+
+
+def test_an_encoder_that_looks_ahead_reads_its_whole_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tiny_pipe()
+    lengths: list[int] = []
+    pipe.text_encoder.register_forward_hook(lambda module, inputs, output: lengths.append(inputs[0].shape[1]))
+    monkeypatch.setattr("scapre.text.embeddings.causal", lambda _: False)
+    encode_ends(pipe, ["cat"])
+    assert lengths == [12]
 
 
 def test_what_the_tokenizer_cannot_tell_apart_is_one_concept() -> None:

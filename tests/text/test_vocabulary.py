@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from scapre.text import vocabulary
-from scapre.text.inner import places_of
+from scapre.text.embeddings import encode
+from scapre.text.inner import key_moments, places_of
 from scapre.text.vocabulary import read_vocabulary, words_of
 from toys import tiny_pipe
 
@@ -57,6 +58,19 @@ def test_it_is_encoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
             read_vocabulary(pipe, places_of(pipe, 1))
     file.write_bytes(file.read_bytes()[:100])
     assert torch.allclose(read_vocabulary(tiny_pipe(), places_of(pipe, 1)).contexts, first.contexts)
+
+
+def test_one_run_gives_what_separate_runs_give(folder: Path) -> None:
+    pipe = tiny_pipe()
+    places = places_of(pipe, 2)
+    found = read_vocabulary(pipe, places)
+    prompts = [sentence.format(word) for word in found.words for sentence in vocabulary.SENTENCES]
+    encoded = encode(pipe, prompts)
+    contexts = [encoded.hidden[i, last:].double() for i, last in enumerate(encoded.last.tolist())]
+    plain = sum(rows.T @ rows for rows in contexts) / len(prompts)
+    assert torch.allclose(found.contexts, plain, rtol=1e-5, atol=1e-5)
+    for place, moment in key_moments(pipe, places, prompts).items():
+        assert torch.allclose(found.keys[place], moment, rtol=1e-5, atol=1e-5)
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(monkeypatch: pytest.MonkeyPatch) -> None:

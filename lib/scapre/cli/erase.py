@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,6 +56,9 @@ def erase(
         typer.Option(help="a patch applied before, whose changes are left alone; may repeat, in order"),
     ] = None,
     undo: Annotated[bool, typer.Option(help="write the originals to NAME.undo.safetensors beside it")] = True,
+    cache: Annotated[
+        bool, typer.Option(help="take text that was read before from $SCAPRE_CACHE, and keep long lists there")
+    ] = True,
     device: Device = "cpu",
     dtype: Type = None,
     variant: Variant = None,
@@ -89,6 +93,8 @@ def erase(
         raise ValueError("--retain, --anchors and --templates are for new targets; name some with --targets")
     _check_sittings(method, keep_memory, earlier, revoked, before)
     meant(model, device)
+    if not cache:
+        os.environ["SCAPRE_CACHE"] = "off"  # read where a list is (scapre.text.store)
     from scapre.editing.guard import warnings
     from scapre.model.fingerprint import size_of
     from scapre.model.projections import read_projections, unet_of

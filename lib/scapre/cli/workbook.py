@@ -19,6 +19,10 @@ def bench(
     model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
     method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "staged",
     counts: Annotated[list[int] | None, typer.Option("--n", min=1, help="targets; may be repeated")] = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="the whole way, import to patch, text encoder included, stage by stage")
+    ] = False,
+    kept: Annotated[int, typer.Option(min=1, help="concepts to keep, with --text")] = 500,
 ) -> None:
     """Time an edit at a real model's shapes; writes data/results/bench/ and figures/bench/MODEL_METHOD.
 
@@ -26,6 +30,7 @@ def bench(
     Example:
       scapre bench --model sdxl --n 10 --n 100
       scapre bench --method all --n 50
+      scapre bench --text --n 50 --kept 500
     """
     from scapre.methods.registry import SOLVERS, find_method
     from scapre.model.shapes import find_shape
@@ -33,6 +38,9 @@ def bench(
     find_shape(model)
     chosen = list(SOLVERS) if method == "all" else [method]
     find_method(chosen[0])
+    if text:
+        _bench_text(model, chosen, method, counts or [50], kept)
+        return
     path = repository() / "data" / "results" / "bench" / f"{model}_{method}.csv"
     picture = repository() / "figures" / "bench" / f"{path.stem}.png"
     claim(path, picture)
@@ -52,6 +60,18 @@ def bench(
     drawn = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log="xy", title=title)
     with replacing(picture) as partial:
         drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
+    typer.echo(table.to_string(index=False, float_format="%.2f"))
+
+
+def _bench_text(model: str, methods: list[str], name: str, counts: list[int], kept: int) -> None:
+    path = repository() / "data" / "results" / "bench" / f"{model}_{name}_text.csv"
+    claim(path)
+    import pandas as pd
+
+    from scapre.editing.whole_way import whole_way
+
+    table = pd.concat([whole_way(model, method, n, kept) for method in methods for n in counts], ignore_index=True)
+    write_text(path, table.to_csv(index=False, float_format="%.3f"))
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 

@@ -46,7 +46,17 @@ def random_statistics(n: int, width: int, length: int, seed: int = 0) -> Concept
     )
 
 
-def _floor(statistics: ConceptStatistics, weights: Sequence[Tensor]) -> None:
+def random_weights(model: str, method: str) -> list[Tensor]:
+    """Every projection a method edits, ``(d_out, d)`` float64 each, at a model's shapes."""
+    width, _, blocks = find_shape(model)
+    generator = torch.Generator().manual_seed(0)
+    sizes = [d_out for d_out, number in blocks.items() for _ in range(2 * number)]
+    weights = [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
+    # A method that edits to_v only has half of the matrices to solve.
+    return weights[:: 3 - len(find_method(method).kinds)]
+
+
+def floor_products(statistics: ConceptStatistics, weights: Sequence[Tensor]) -> None:
     """The products no solver avoids: the Gram of all contexts, and each weight into a basis and back."""
     rows = statistics.contexts.targets.flatten(0, 1)
     square = (rows.T @ rows).double()
@@ -77,16 +87,10 @@ def benchmark(model: str = "sd1", method: str = "staged", counts: Sequence[int] 
     Raises:
         ValueError: unknown model or method.
     """
-    width, length, blocks = find_shape(model)
-    generator = torch.Generator().manual_seed(0)
-    sizes = [d_out for d_out, number in blocks.items() for _ in range(2 * number)]
-    weights = [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
-    # A method that edits to_v only has half of the matrices to solve.
-    weights = weights[:: 3 - len(find_method(method).kinds)]
-    rows = []
+    (width, length, _), weights, rows = find_shape(model), random_weights(model, method), []
     for n in tqdm(counts, desc=f"{method} at {model}"):
         statistics = random_statistics(n, width, length)
-        floor, _ = _timed(_floor, statistics, weights)
+        floor, _ = _timed(floor_products, statistics, weights)
         gather, solver = _timed(build_solver, method, statistics, weights, {})
         solve, _ = _timed(_solve_all, solver, weights)
         naive, _ = _timed(_naive, statistics, weights[0])

@@ -20,3 +20,18 @@ def find_shape(model: str) -> tuple[int, int, dict[int, int]]:
     if model not in SHAPES:
         raise ValueError(f"unknown model {model!r}; known: {', '.join(SHAPES)}")
     return SHAPES[model]
+
+
+#: model → layers, heads and feed-forward width of its text encoder; SDXL has two
+ENCODERS: dict[str, tuple[int, int, int]] = {"sd1": (12, 12, 3072), "sd2": (23, 16, 4096), "tiny": (2, 2, 128)}
+
+
+def find_encoder(model: str) -> tuple[int, int, int]:
+    """Look a model's text encoder up: layers, heads, feed-forward width.
+
+    Raises:
+        ValueError: no such model, or one with several text encoders (the message lists the known ones).
+    """
+    if model not in ENCODERS:
+        raise ValueError(f"no text encoder is known for {model!r}; known: {', '.join(ENCODERS)}")
+    return ENCODERS[model]

@@ -18,6 +18,7 @@ import math
 import torch
 from torch import Tensor
 
+from scapre.maths.linalg import add_upper, mirrored
 from scapre.methods.solution import Solution, Solver, condition_number
 from scapre.text.statistics import CHUNK, ConceptStatistics
 
@@ -49,9 +50,10 @@ def key_edit(
     cross = torch.zeros(wishes.shape[-1], width, dtype=torch.float64, device=keys.device)
     for key, wish in zip(keys.split(CHUNK), wishes.split(CHUNK), strict=True):
         k, v = key.flatten(0, 1).double(), wish.flatten(0, 1).double()
-        gram += k.T @ k / count
+        add_upper(gram, k)
         cross += v.T @ k / count
         size += float(v.square().sum() / count)
+    gram = mirrored(gram) / count
     tiny = torch.finfo(gram.dtype).tiny
     weight = ridge * gram.diagonal().mean().clamp(min=tiny)
     system = gram + retain_scale * kept + weight * torch.eye(width, dtype=gram.dtype, device=gram.device)

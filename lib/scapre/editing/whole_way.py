@@ -1,0 +1,220 @@
+"""How long an edit takes from import to patch, stage by stage: most of it is spent reading text.
+
+A text encoder takes the same time for every sentence of one window, so each stage is timed on a few sentences at the
+true shapes (``model.stand_in``) and told for all of them; what is solved is timed whole, or told from few.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from scapre.concepts.lists import sentences_of
+from scapre.editing.bench import floor_products, random_statistics, random_weights
+from scapre.maths.linalg import add_upper
+from scapre.methods.closed.staged import key_edit
+from scapre.methods.registry import build_solver, find_method
+from scapre.methods.solution import Solver, diagnose
+from scapre.model.shapes import find_encoder, find_shape
+from scapre.model.stand_in import WORDS, stand_in, stand_in_names
+from scapre.text.embeddings import encode
+from scapre.text.inner import key_moments, places_of
+from scapre.text.statistics import CHUNK
+from scapre.text.store import readings
+from scapre.text.vocabulary import SENTENCES
+
+SAMPLE = 16  # sentences a stage is timed on
+MANY = 2048  # sentences whose moments are added up
+IMPORTS = "import scapre; scapre.erase; scapre.load_pipeline; import diffusers, transformers"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds by the clock and of the processor."""
+
+    wall: float
+    cpu: float
+
+    def __mul__(self, count: float) -> Timing:
+        """So many times."""
+        return Timing(self.wall * count, self.cpu * count)
+
+    def __add__(self, other: Timing) -> Timing:
+        """One after the other."""
+        return Timing(self.wall + other.wall, self.cpu + other.cpu)
+
+
+NONE = Timing(0, 0)
+
+
+def timed(job: Callable[[], Any]) -> Timing:
+    """Run a job once."""
+    wall, cpu = time.perf_counter(), sum(os.times()[:4])  # of children too
+    job()
+    return Timing(time.perf_counter() - wall, sum(os.times()[:4]) - cpu)
+
+
+@dataclass(frozen=True)
+class Units:
+    """What one sentence costs: encoded, its keys read and added up, and the bare products of both."""
+
+    encode: Timing
+    keys: Timing
+    encode_floor: Timing
+    keys_floor: Timing
+
+
+@torch.no_grad()
+def measure_units(pipe: Any, model: str, blocks: int, sample: int = SAMPLE) -> Units:
+    """Time the text encoder of a pipeline on a few sentences."""
+    (width, length, _), (layers, _, inner) = find_shape(model), find_encoder(model)
+    prompts = stand_in_names(sample)
+    rows, keys = torch.randn(sample * length, width), torch.randn(sample * length, inner)
+    square, up, down = torch.randn(width, width), torch.randn(inner, width), torch.randn(width, inner)
+    total = torch.zeros(inner, inner, dtype=torch.float64)
+
+    def products(depth: int) -> None:
+        for _ in range(depth):
+            for _ in range(4):
+                rows @ square
+            rows @ up.T
+            keys @ down.T
+
+    def half() -> None:
+        for _ in range(blocks):
+            products(1)
+            add_upper(total, keys)
+
+    encode(pipe, prompts[:2], remembered=False)  # the first call of a process is slow
+    jobs = (
+        lambda: encode(pipe, prompts, remembered=False),
+        lambda: key_moments(pipe, places_of(pipe, blocks), prompts),
+        lambda: products(layers),
+        half,
+    )
+    return Units(*(timed(job) * (1 / sample) for job in jobs))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of an edit: sentences read, time of a first edit and of a second with the same list, bare products."""
+
+    stage: str
+    sentences: int
+    first: Timing
+    second: Timing
+    floor: Timing = NONE
+
+
+def whole_way(
+    model: str = "sd1", method: str = "staged", n: int = 50, kept: int = 500, *, sample: int = SAMPLE
+) -> pd.DataFrame:
+    """Time every stage of an edit with the method's own sentences, and of a second one: other targets, the same list.
+
+    Args:
+        n: targets.
+        kept: concepts named to keep.
+        sample: sentences a stage is timed on.
+
+    Returns:
+        one row a stage: ``stage, sentences``, seconds of the ``first`` and ``second`` edit, ``cpu`` and ``cpu_second``
+        of the processor, ``floor`` and ``cpu_floor`` of the first (bare products; 0 where none are told), ``share``
+        of the first in percent; last the total.
+
+    Raises:
+        ValueError: unknown model or method, one that trains or prunes, or a model with several text encoders.
+    """
+    about = find_method(method)
+    if about.whole:
+        raise ValueError(f"{method} draws pictures; the benchmark times closed forms")
+    layers, _, _ = find_encoder(model)
+    share = len(sentences_of(about.templates))
+    blocks = min(layers, int(about.defaults["blocks"])) if about.stages else 0
+    bar = tqdm(total=4, desc=f"{method} at {model}, n = {n}")
+
+    def step(job: Callable[[], Any]) -> Any:
+        found = job()
+        bar.update()
+        return found
+
+    begun = step(lambda: timed(lambda: subprocess.run([sys.executable, "-c", IMPORTS], check=True)))
+    pipe = stand_in(model)
+    units = step(lambda: measure_units(pipe, model, max(blocks, 1), sample))
+    stages = [Stage("import", 0, begun, begun)]
+    stages += step(lambda: list(_reading(pipe, units, n, kept, share, blocks)))
+    stages.append(step(lambda: _timed_solve(model, method, n * share)))
+    bar.close()
+    rows = [
+        (s.stage, s.sentences, s.first.wall, s.second.wall, s.first.cpu, s.second.cpu, s.floor.wall, s.floor.cpu)
+        for s in stages
+    ]
+    names = ["stage", "sentences", "first", "second", "cpu", "cpu_second", "floor", "cpu_floor"]
+    table = pd.DataFrame(rows, columns=names)
+    table.loc[len(table)] = {"stage": "total"} | table.drop(columns="stage").sum().to_dict()
+    table["share"] = 100 * table["first"] / table["first"].iloc[-1]
+    for place, (name, value) in enumerate({"model": model, "method": method, "n": n, "kept": kept}.items()):
+        table.insert(place, name, value)
+    return table
+
+
+def _timed_solve(model: str, method: str, told: int) -> Stage:
+    """Solve and describe every projection; moments of more than ``MANY`` sentences are told from so many."""
+    (width, length, _), weights = find_shape(model), random_weights(model, method)
+    statistics, times = random_statistics(min(told, MANY), width, length), max(1, told / MANY)
+    found: list[Solver] = []
+
+    def solve() -> None:
+        for weight in weights:
+            diagnose(weight, found[0](weight), statistics)
+
+    moments = timed(lambda: found.append(build_solver(method, statistics, weights, {})))
+    took = moments * times + timed(solve)
+    return Stage("UNet", 0, took, took, timed(lambda: floor_products(statistics, weights)))
+
+
+def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int) -> Iterator[Stage]:
+    """Every stage that reads text; what lies on disk costs a second edit the hashes of its names."""
+    store = timed(lambda: readings(pipe, stand_in_names(kept * share)))
+    told, stay = n * share, kept * share
+    yield Stage("targets", told, units.encode * told, units.encode * told, units.encode_floor * told)
+    yield Stage("list to keep", stay, units.encode * stay, store, units.encode_floor * stay)
+    if not blocks:
+        return
+    layers, words = pipe.text_encoder.config.num_hidden_layers, WORDS * len(SENTENCES)
+    part = blocks / layers
+    moments = units.keys + units.encode * -part
+    floor = units.keys_floor + units.encode_floor * -part
+    yield Stage("vocabulary", words, (units.encode + moments) * words, store, (units.encode_floor + floor) * words)
+    yield Stage("keys of the list", stay, units.keys * stay, store, units.keys_floor * stay)
+    # block after block behind the edits before it, the anchors once, and the edited encoder as a whole
+    runs = sum(range(1, blocks + 1)) / layers + part + 1
+    inside = units.encode * told * runs
+    yield Stage("targets inside", told, inside, inside, units.encode_floor * told * runs)
+    solved = _timed_key_edit(pipe, told) * blocks
+    yield Stage("text encoder", 0, solved, solved)
+
+
+def _timed_key_edit(pipe: Any, told: int) -> Timing:
+    """One ``key_edit`` at the encoder's shapes, its products told from at most ``CHUNK`` sentences."""
+    config, window = pipe.text_encoder.config, pipe.tokenizer.model_max_length - 2
+
+    def edit(sentences: int) -> Timing:
+        keys, wishes = (torch.randn(sentences, window, size) for size in (config.intermediate_size, config.hidden_size))
+        kept = torch.eye(config.intermediate_size, dtype=torch.float64)
+        return timed(lambda: key_edit(keys, wishes, kept, ridge=0.1, retain_scale=12.0, count=sentences))
+
+    few = min(told, CHUNK)
+    whole = edit(few)
+    if few == told:
+        return whole
+    alone = edit(1)  # the factorisation, whatever their number
+    return alone + (whole + alone * -1) * (told / few)
