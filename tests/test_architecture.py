@@ -40,7 +40,7 @@ PARTIES = {
     "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",
     "editing": "pandas PIL torch tqdm",
-    "pictures": "numpy pandas PIL safetensors scipy torch torchmetrics tqdm",
+    "pictures": "nudenet numpy pandas PIL safetensors scipy torch torchmetrics tqdm transformers",
     "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
     "training": "diffusers numpy pandas safetensors tokenizers torch tqdm transformers",
     "cli": "pandas torch typer",

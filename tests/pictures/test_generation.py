@@ -12,8 +12,10 @@ from PIL import Image
 from scapre.concepts.prompts import read_prompts
 from scapre.pictures import generation
 from scapre.pictures.farm import Studio, generate_apart
-from scapre.pictures.generation import GenerationError, generate, score
-from scapre.pictures.judges import Judges, load_judges
+from scapre.pictures.generation import generate
+from scapre.pictures.looking import EmojiJudge, load_judge
+from scapre.pictures.places import GenerationError
+from scapre.pictures.scoring import score
 
 STYLE = {"steps": 2, "guidance": 3.0, "progress": False}
 
@@ -24,8 +26,8 @@ def pipe() -> Any:
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
-    return load_judges()
+def judge() -> EmojiJudge:
+    return load_judge()
 
 
 @pytest.fixture
@@ -94,13 +96,13 @@ def test_own_guidance_is_used(pipe: Any, prompts: pd.DataFrame, tmp_path: Path) 
     assert abs(plain["10_0.png"] - mixed["10_0.png"]).max() <= 1
 
 
-def test_scores_tell_targets_from_the_rest(pipe: Any, judges: Judges, prompts: pd.DataFrame, tmp_path: Path) -> None:
+def test_scores_tell_targets_from_the_rest(pipe: Any, judge: EmojiJudge, prompts: pd.DataFrame, tmp_path: Path) -> None:
     patch = scapre.erase(pipe, ["dog"], retained=["fox", "rose"], progress=False)
     settings = {"steps": 12, "guidance": 3.0, "progress": False, "samples": 2}
-    plain = score(generate(pipe, prompts, tmp_path / "before", **settings), judges, pipe)
+    plain = score(generate(pipe, prompts, tmp_path / "before", **settings), judge)
     with patch.applied(pipe):
         folder = generate(pipe, prompts, tmp_path / "after", patch=patch, **settings)
-    table = score(folder, judges, pipe).set_index("metric")
+    table = score(folder, judge).set_index("metric")
     assert plain["metric"].tolist() == ["preserve accuracy", "CLIP score"]
     assert table.loc["unlearn accuracy", "value"] < 50 < table.loc["preserve accuracy", "value"]
     assert table.loc["preserve accuracy", "pictures"] == 4
@@ -108,23 +110,23 @@ def test_scores_tell_targets_from_the_rest(pipe: Any, judges: Judges, prompts: p
     assert pd.read_csv(folder / "scores.csv")["metric"].tolist() == table.index.tolist()
 
 
-def test_folders_that_cannot_be_judged(pipe: Any, judges: Judges, prompts: pd.DataFrame, tmp_path: Path) -> None:
+def test_folders_that_cannot_be_judged(pipe: Any, judge: EmojiJudge, prompts: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(GenerationError, match=r"no generation.json"):
-        score(tmp_path, judges, pipe)
+        score(tmp_path, judge)
     folder = generate(pipe, prompts.assign(**{"class": "griffin"}), tmp_path / "odd", **STYLE)
     with pytest.raises(GenerationError, match=r"names only, not 'griffin'"):
-        score(folder, judges, pipe)
+        score(folder, judge)
     folder = generate(pipe, prompts, tmp_path / "good", **STYLE)
     file = folder / "10_0.png"
     Image.new("RGB", (8, 8)).save(file)
     with pytest.raises(GenerationError, match="another size"):
-        score(folder, judges, pipe)
+        score(folder, judge)
     file.write_bytes(b"\x89PNG")
     with pytest.raises(GenerationError, match="damaged"):
-        score(folder, judges, pipe)
+        score(folder, judge)
     file.unlink()
     with pytest.raises(GenerationError, match="1 of 3 pictures are missing"):
-        score(folder, judges, pipe)
+        score(folder, judge)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scapre.cli.options import Device, Model, Strength, Type, Variant, load, meant, type_of
+from scapre.cli.options import Device, Model, Strength, Type, Variant, load, meant, names, type_of
 from scapre.files import claim
 from scapre.model.places import EMOJI, GUIDANCE, STEPS
 from scapre.patch.places import find_patch
@@ -80,16 +80,46 @@ def generate(
 
 
 @commands.command()
-def score(folder: Annotated[Path, typer.Argument(help="a folder of scapre generate")]) -> None:
-    """Judge a folder of pictures of emoji-sd: unlearn and preserve accuracy, CLIP score; writes scores.csv into it.
+def score(
+    folder: Annotated[Path, typer.Argument(help="a folder of scapre generate")],
+    judge: Annotated[
+        str,
+        typer.Option(help="emoji-sd, nudenet, imagenet, clip, or the folder or hub id of a classifier or CLIP model"),
+    ] = "emoji-sd",
+    names_file: Annotated[
+        str | None, typer.Option(help="what CLIP chooses from, as --targets-file; default: the pictures' classes")
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="a folder of the same prompts, the unedited model's first; may be repeated"),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Judge a folder of pictures: accuracies, CLIP score, explicit content; writes scores.csv into it.
+
+    With --against: all folders side by side, with UQ over them and distances to the first of the others.
 
     \b
-    Example:
+    Examples:
       scapre score after
+      scapre score after --judge imagenet --device cuda
+      scapre score after --judge clip --against before --against uce
+      scapre score after --judge nudenet
     """
     claim(find_drawn(folder) / SCORES)
-    from scapre.pictures.generation import score as judge
-    from scapre.pictures.judges import load_judges
+    for other in against or ():
+        find_drawn(other)
+    meant(None, device)
+    listed = names([], names_file, "names") if names_file else []
+    type_of(device, None, None)
+    from scapre.pictures.looking import load_judge
+    from scapre.pictures.scoring import compare
+    from scapre.pictures.scoring import score as judge_folder
 
-    table = judge(folder, load_judges(), load(EMOJI, "cpu", None, None))
-    typer.echo(table.to_string(index=False, float_format="%.2f", na_rep="–"))
+    loaded = load_judge(judge, listed, device)
+    table = judge_folder(folder, loaded)
+    typer.echo(f"judged by {loaded.about}")
+    typer.echo(table.drop(columns="judge").to_string(index=False, float_format="%.2f", na_rep="–"))
+    if against:
+        beside = compare(folder, against, loaded).drop(columns="judge")
+        typer.echo(f"\n{beside.to_string(index=False, float_format='%.2f', na_rep='–')}")

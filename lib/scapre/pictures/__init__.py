@@ -1,6 +1,7 @@
 """Prompts in; pictures, verdicts and numbers out.
 
-``generation`` draws a prompt list into a folder and scores it, ``farm`` does so on many cores (``places``: what lies
-in it); ``judges`` name what they see, ``evaluation`` draws and judges the plans of experiments, ``metrics`` turns
+``generation`` draws a prompt list into a folder, ``farm`` does so on many cores (``places``: what lies in it);
+``scoring`` has such folders judged by a judge of ``looking`` (of transformers: ``hub_judges``; NudeNet: ``explicit``);
+``judges`` are emoji-sd's own, ``evaluation`` draws and judges the plans of experiments, ``metrics`` turns
 verdicts into rates and intervals.
 """
