@@ -41,7 +41,7 @@ PARTIES = {
     "patch": "huggingface_hub pandas safetensors torch tqdm",
     "editing": "pandas PIL torch tqdm",
     "pictures": "nudenet numpy pandas PIL safetensors scipy torch torchmetrics tqdm transformers",
-    "experiments": "ipywidgets matplotlib numpy pandas torch tqdm",
+    "experiments": "ipywidgets matplotlib numpy pandas PIL torch tqdm",
     "training": "diffusers numpy pandas safetensors tokenizers torch tqdm transformers",
     "cli": "pandas torch typer",
 }

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from scapre.cli.options import Device, Model, Strength, Type, Variant, load, meant, names, type_of
+from scapre.cli.options import Device, Model, Strength, Type, Variant, meant, names, type_of
 from scapre.files import claim
 from scapre.model.places import EMOJI, GUIDANCE, STEPS
 from scapre.patch.places import find_patch
 from scapre.pictures.places import RECORD, SCORES, find_drawn
-from scapre.pool import cores
 
 commands = typer.Typer()
 
@@ -58,25 +56,12 @@ def generate(
     meant(model, device)
     claim(out / RECORD)
     from scapre.patch.patch import Patch
-    from scapre.pictures.farm import Studio, accelerators, generate_apart
-    from scapre.pictures.generation import generate as draw
+    from scapre.pictures.farm import Studio, draw_list
 
-    loaded = Patch.load(patch) if patch else None
+    held = type_of(device, dtype, Patch.load(patch) if patch else None)
+    studio = Studio(model, device, held, variant, str(patch.resolve()) if patch else None, strength)
     common: dict[str, Any] = {"samples": samples, "steps": steps, "guidance": guidance, "batch": batch}
-    usual = cores() if device == "cpu" else accelerators(device)
-    usual = usual if len(table) * samples > batch else 1
-    if scheduler or (workers or usual) > 1:
-        held = type_of(device, dtype, loaded)
-        studio = Studio(model, device, held, variant, str(patch.resolve()) if patch else None, strength)
-        many = None if scheduler and scheduler != "local" else workers or usual
-        typer.echo(generate_apart(studio, table, out, workers=many, scheduler=scheduler, **common))
-        return
-    pipe = load(model, device, dtype, variant, loaded)
-    if loaded is not None:
-        loaded.remember(pipe)
-        loaded = loaded.scaled(strength) if strength != 1 else loaded
-    with loaded.applied(pipe) if loaded else nullcontext():
-        typer.echo(draw(pipe, table, out, patch=loaded, **common))
+    typer.echo(draw_list(studio, table, out, workers=workers, scheduler=scheduler, **common))
 
 
 @commands.command()

@@ -195,8 +195,8 @@ def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int
     floor = units.keys_floor + units.encode_floor * -part
     yield Stage("vocabulary", words, (units.encode + moments) * words, store, (units.encode_floor + floor) * words)
     yield Stage("keys of the list", stay, units.keys * stay, store, units.keys_floor * stay)
-    # block after block behind the edits before it, the anchors once, and the edited encoder as a whole
-    runs = sum(range(1, blocks + 1)) / layers + part + 1
+    # block after block behind the edits before it, and the anchors once
+    runs = sum(range(1, blocks + 1)) / layers + part
     inside = units.encode * told * runs
     yield Stage("targets inside", told, inside, inside, units.encode_floor * told * runs)
     solved = _timed_key_edit(pipe, told) * blocks

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from scapre.model.backbones import load_pipeline
 from scapre.patch.patch import Patch
-from scapre.pictures.generation import batches, draw_batch, say_cut
+from scapre.pictures.generation import batches, draw_batch, generate, say_cut
 from scapre.pictures.record import open_folder
-from scapre.pool import scatter, worker_number
+from scapre.pool import cores, scatter, worker_number
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,35 @@ def _run(errand: _Errand) -> int:
     with patch.applied(pipe) if patch else nullcontext():
         draw_batch(pipe, errand.part, errand.folder, errand.steps)
     return len(errand.part)
+
+
+def draw_list(
+    studio: Studio,
+    prompts: pd.DataFrame,
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    samples: int = 1,
+    batch: int = 16,
+    **settings: Any,
+) -> Path:
+    """Draw a list here, or apart where it is long and there are several cores, accelerators or machines.
+
+    Args:
+        workers: None: one a core on the CPU, one an accelerator.
+        scheduler: address of a Dask scheduler, or ``local``.
+        studio, prompts, folder, samples, batch, **settings: see ``generate_apart``.
+    """
+    usual = cores() if studio.device == "cpu" else accelerators(studio.device)
+    usual = usual if len(prompts) * samples > batch else 1
+    common: dict[str, Any] = {"samples": samples, "batch": batch, **settings}
+    if scheduler or (workers or usual) > 1:
+        many = None if scheduler and scheduler != "local" else workers or usual
+        return generate_apart(studio, prompts, folder, workers=many, scheduler=scheduler, **common)
+    pipe, patch = _open(studio)
+    with patch.applied(pipe) if patch else nullcontext():
+        return generate(pipe, prompts, folder, patch=patch, **common)
 
 
 def generate_apart(

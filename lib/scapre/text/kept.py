@@ -62,6 +62,8 @@ def list_moments(
     pipe: Any, places: Sequence[str], sentences: Sequence[str], *, progress: bool = False
 ) -> dict[str, Tensor]:
     """``inner.key_moments`` of a list's sentences, kept on disk in float32."""
+    if not places:
+        return {}
 
     def make() -> dict[str, Tensor]:
         found = key_moments(pipe, places, sentences, progress=progress)
