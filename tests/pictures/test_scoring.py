@@ -46,7 +46,8 @@ def test_every_folder_is_judged_by_the_targets_of_the_first(tmp_path: Path) -> N
     edited = drawn(tmp_path / "ours", [10, 20, 30, 40], ["red"])
     before = drawn(tmp_path / "before", [200, 210, 30, 60], [])
     other = drawn(tmp_path / "other", [10, 200, 130, 90], ["red"])
-    table = compare(edited, [before, other], Colours()).set_index("folder")
+    table = compare(edited, [before, other], Colours())
+    table = table.set_index(table["folder"].map(lambda place: Path(place).name))
     assert table["unlearn accuracy"].tolist() == [0, 100, 50]
     assert table["preserve accuracy"].tolist() == [100, 100, 50]
     assert table["CLIP score"].tolist() == [3.5, 4.5, 11]  # of what stays
@@ -55,6 +56,12 @@ def test_every_folder_is_judged_by_the_targets_of_the_first(tmp_path: Path) -> N
     assert table.loc["before", "FID"] == pytest.approx(0, abs=1e-6)
     assert table.loc["before", "CMMD"] == pytest.approx(0, abs=1e-9)
     assert table.loc["other", "CMMD"] > table.loc["ours", "CMMD"]
+
+
+def test_where_nothing_stays_nothing_is_told_of_it(tmp_path: Path) -> None:
+    edited, before = drawn(tmp_path / "a", [1, 2, 3, 4], ["red", "blue"]), drawn(tmp_path / "b", [5, 6, 7, 8], [])
+    table = compare(edited, [before], Colours())
+    assert table.columns.tolist() == ["folder", "unlearn accuracy", "judge"]
 
 
 def test_folders_of_other_prompts_and_without_an_edit_are_not_compared(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
 
     Returns:
         one row a folder: the ``value`` of every metric; ``UQ`` over all of them where the judge tells accuracy and CLIP
-        score; ``FID`` and ``CMMD`` to the first of ``others`` where it has features. CLIP score and distances are of
-        the classes that stay, where there are any.
+        score; ``FID`` and ``CMMD`` to the first of ``others`` where it has features. CLIP score, UQ and distances are
+        of the classes that stay, and left out where none does.
 
     Raises:
         GenerationError: see ``judged``; no targets to compare by; or other prompts.
@@ -134,12 +134,12 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
         if not table[keys].equals(first[keys]):
             raise GenerationError(f"{place} holds pictures of other prompts than {folder}; draw the same list")
         stays = table[table["side"] == "preserve"]
-        kept = stays if len(stays) else table
         values = scores_of(table).set_index("metric")["value"].to_dict()
-        if "clip" in kept:
-            values["CLIP score"] = float(kept["clip"].mean())
-        rows.append({"folder": place.name, **values})
-        seen[place] = _features([place / name for name in kept["file"]], judge)
+        values.pop("CLIP score", None)
+        if "clip" in stays and len(stays):
+            values["CLIP score"] = float(stays["clip"].mean())
+        rows.append({"folder": str(place), **values})
+        seen[place] = _features([place / name for name in stays["file"]], judge)
     found = pd.DataFrame(rows)
     if {"unlearn accuracy", "CLIP score"} <= set(found):
         try:
@@ -160,7 +160,7 @@ def _features(files: list[Path], judge: PictureJudge) -> Tensor | None:
         if part is None:
             return None
         parts.append(part)
-    return torch.cat(parts)
+    return torch.cat(parts) if parts else None
 
 
 def _batches(files: list[Path]) -> Iterator[tuple[int, list[Image.Image]]]:
