@@ -44,7 +44,7 @@ def run_protocol(
     """Erase the protocol's targets with every method, draw, judge, and write ``table.csv``.
 
     What is there is not made again: ``out/METHOD/patch.safetensors`` and every picture of ``out/METHOD/pictures``; the
-    table is made of them anew. The CLIP scores printed elsewhere are over COCO captions, ours over the concepts to keep.
+    table is made of them anew. CLIP scores printed elsewhere are over COCO captions, ours over what is kept.
 
     Args:
         protocol: see ``protocols.PROTOCOLS``.
