@@ -48,7 +48,19 @@ def test_every_command_explains_itself() -> None:
     assert "erase" in run("--help")
     for name in COMMANDS:
         text = run(name, "--help")
-        if name in {"erase", "apply", "undo", "inspect", "export", "ranks", "generate", "score", "bench", "run"}:
+        if name in {
+            "erase",
+            "apply",
+            "undo",
+            "inspect",
+            "export",
+            "ranks",
+            "generate",
+            "score",
+            "protocol",
+            "bench",
+            "run",
+        }:
             assert f"scapre {name}" in text, f"{name} shows no example"
 
 
