@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from scapre.model.projections import exact_device
 from scapre.text.embeddings import encode, is_remembered, pair_contexts, pair_whole
 from scapre.text.inner import key_moments
 from scapre.text.statistics import second_moment
@@ -79,4 +80,4 @@ def _recalled(
     # where every prompt of a model is remembered, many edits follow whose lists are used once
     if len(sentences) < LONG or is_remembered(pipe):
         return make()
-    return recall([*about, *readings(pipe, sentences)], make, pipe.device)
+    return recall([*about, *readings(pipe, sentences)], make, exact_device(pipe.device))

@@ -38,7 +38,7 @@ def recall(about: Any, make: Callable[[], dict[str, Tensor]], device: torch.devi
     Args:
         about: plain JSON of everything the tensors depend on (see ``readings``).
         make: what computes them; what is read back is the same bit for bit.
-        device: where they are wanted. On the CPU they stay in the file until they are touched.
+        device: where they are wanted; it holds float64. On the CPU they stay in the file until they are touched.
 
     Returns:
         the tensors by name.

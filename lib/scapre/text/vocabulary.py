@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scapre.model.projections import exact_device
 from scapre.text.embeddings import encode, pair_whole
 from scapre.text.inner import key_sums
 from scapre.text.statistics import second_moment
@@ -77,7 +78,7 @@ def read_vocabulary(pipe: Any, places: Sequence[str], *, progress: bool = False)
         return {"features": found.features, **{name: moment.float() for name, moment in moments.items()}}
 
     about = ["vocabulary", *readings(pipe, _prompts(words)), list(places)]
-    kept = {name: tensor.double() for name, tensor in recall(about, make, pipe.device).items()}
+    kept = {name: tensor.double() for name, tensor in recall(about, make, exact_device(pipe.device)).items()}
     return Vocabulary(tuple(words), kept["features"], kept["contexts"], {place: kept[place] for place in places})
 
 
@@ -87,15 +88,15 @@ def _prompts(words: Sequence[str]) -> list[str]:
 
 def _gather(pipe: Any, words: Sequence[str], places: Sequence[str], progress: bool = False) -> Vocabulary:
     """Encode words once: features, contexts and keys of one and the same run."""
-    prompts = _prompts(words)
+    prompts, device = _prompts(words), exact_device(pipe.device)
     width = encode(pipe, [""]).hidden.shape[-1]
     features: list[Tensor] = []
-    moment = torch.zeros(width, width, dtype=torch.float64, device=pipe.device)
+    moment = torch.zeros(width, width, dtype=torch.float64, device=device)
     with key_sums(pipe, places) as sums:
         for start in range(0, len(prompts), 1024):
             encoded = encode(pipe, prompts[start : start + 1024], progress=progress, remembered=False)
             features.append(encoded.features.unflatten(0, (-1, len(SENTENCES))).mean(1).double())
-            alone = torch.arange(len(encoded.last), device=pipe.device)
+            alone = torch.arange(len(encoded.last), device=device)
             moment += second_moment(pair_whole(encoded, encoded, alone).from_content().targets)
     count = max(1, len(prompts))
     return Vocabulary(
