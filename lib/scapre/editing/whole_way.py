@@ -161,9 +161,8 @@ def whole_way(
     table = pd.DataFrame(rows, columns=names)
     table.loc[len(table)] = {"stage": "total"} | table.drop(columns="stage").sum().to_dict()
     table["share"] = 100 * table["first"] / table["first"].iloc[-1]
-    for place, (name, value) in enumerate({"model": model, "method": method, "n": n, "kept": kept}.items()):
-        table.insert(place, name, value)
-    return table
+    told: dict[str, str | int] = {"model": model, "method": method, "n": n, "kept": kept}
+    return table.assign(**told)[[*told, *table.columns]]  # type: ignore[arg-type]
 
 
 def _timed_solve(model: str, method: str, told: int) -> Stage:

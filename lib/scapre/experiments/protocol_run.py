@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def run_protocol(
     common: dict[str, Any] = {"steps": protocol.steps, "guidance": protocol.guidance, "samples": count, "batch": batch}
     for name in (UNEDITED, *methods):
         patch = None if name == UNEDITED else _patched(protocol, studio, name, out / name / PATCH, retained, seed)
-        drawn = Studio(studio.model, studio.device, studio.dtype, studio.variant, patch and str(patch.resolve()))
+        drawn = replace(studio, patch=str(patch.resolve()) if patch else None)
         draw_list(drawn, prompts, out / name / PICTURES, workers=workers, scheduler=scheduler, **common)
         score(out / name / PICTURES, judge)
     first, *rest = [out / name / PICTURES for name in methods]

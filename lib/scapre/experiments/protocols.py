@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -71,7 +72,13 @@ class Protocol:
 
 
 _ASK = "an image of a {}"  # of the released evaluator
-_EMOJI = {"prompt": "a picture of a {}", "judge": "emoji-sd", "steps": STEPS, "guidance": GUIDANCE, "pictures": 6}
+_EMOJI: dict[str, Any] = {
+    "prompt": "a picture of a {}",
+    "judge": "emoji-sd",
+    "steps": STEPS,
+    "guidance": GUIDANCE,
+    "pictures": 6,
+}
 PROTOCOLS: dict[str, Protocol] = {
     "imagenette": Protocol("ten classes of Imagenette, all erased", "imagenette", _ASK, "imagenet", "imagenette"),
     "diversi50": Protocol("fifty diverse objects, all erased", "diversi50-sd", _ASK, "imagenet", "diversi50"),

@@ -146,10 +146,11 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
             found["UQ"] = unlearning_quality(found["unlearn accuracy"].tolist(), found["CLIP score"].tolist())
         except ValueError as error:
             log.warning("no UQ: %s", error)
-    base = seen[folders[1]]
-    if base is not None and len(base) > 1:
-        found["FID"] = [frechet_distance(base, seen[place]) for place in folders]
-        found["CMMD"] = [mean_discrepancy(base, seen[place]) for place in folders]
+    features = {place: each for place, each in seen.items() if each is not None and len(each) > 1}
+    if len(features) == len(folders):
+        base = features[folders[1]]
+        found["FID"] = [frechet_distance(base, features[place]) for place in folders]
+        found["CMMD"] = [mean_discrepancy(base, features[place]) for place in folders]
     return found.assign(judge=judge.about)
 
 
