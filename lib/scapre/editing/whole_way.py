@@ -162,7 +162,7 @@ def whole_way(
     table.loc[len(table)] = {"stage": "total"} | table.drop(columns="stage").sum().to_dict()
     table["share"] = 100 * table["first"] / table["first"].iloc[-1]
     told: dict[str, str | int] = {"model": model, "method": method, "n": n, "kept": kept}
-    return table.assign(**told)[[*told, *table.columns]]  # type: ignore[arg-type]
+    return table.assign(**told)[[*told, *table.columns]]
 
 
 def _timed_solve(model: str, method: str, told: int) -> Stage:
