@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from scapre.concepts.names import same_name
-from scapre.pictures.looking import unknown_to
-from scapre.pictures.places import GenerationError
+from scapre.pictures.places import GenerationError, unknown_to
 
 SAID = "a photo of a {}"  # CLIP's own sentence for a class
 

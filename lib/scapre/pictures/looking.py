@@ -18,7 +18,7 @@ from torch import Tensor
 from scapre.concepts.names import same_name
 from scapre.model.places import EMOJI
 from scapre.pictures.judges import Judges
-from scapre.pictures.places import GenerationError
+from scapre.pictures.places import unknown_to
 from scapre.text.embeddings import encode
 
 #: names for judges of the hub that published tables use
@@ -46,12 +46,6 @@ class PictureJudge(Protocol):
 
     def features(self, pictures: Sequence[Image.Image]) -> Tensor | None:
         """The space distances between sets of pictures are measured in, ``(N, f)``; None: it has none."""
-
-
-def unknown_to(about: str, unknown: Sequence[str], known: int) -> GenerationError:
-    """Say which classes a judge does not know."""
-    strange = ", ".join(map(repr, unknown[:3]))
-    return GenerationError(f"{about} knows its {known} names only, not {strange}; give --judge one that does")
 
 
 class EmojiJudge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from scapre.mistakes import Mistake
@@ -23,3 +24,9 @@ def find_drawn(folder: str | Path) -> Path:
         if not (Path(folder) / name).is_file():
             raise GenerationError(f"{folder} has no {name}; make it with scapre generate")
     return Path(folder)
+
+
+def unknown_to(about: str, unknown: Sequence[str], known: int) -> GenerationError:
+    """Say which classes a judge does not know."""
+    strange = ", ".join(map(repr, unknown[:3]))
+    return GenerationError(f"{about} knows its {known} names only, not {strange}; give --judge one that does")
