@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import scapre
 import torch
 from scapre.text import kept, store
+from scapre.text.gathering import gather
 from scapre.text.store import readings, recall
 from toys import tiny_pipe
 
@@ -135,3 +137,20 @@ def test_an_edited_encoder_finds_nothing_of_the_other(folder: Path, monkeypatch:
     with torch.no_grad():
         pipe.text_encoder.get_parameter(next(n for n, _ in pipe.text_encoder.named_parameters() if "fc2" in n)).mul_(2)
     assert not torch.allclose(before.features, kept.read_list(pipe, ["dog", "sun"], 1, "content").features)
+
+
+def test_a_known_moment_is_that_of_its_own_contexts_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "LONG", 2)
+    statistics = gather(tiny_pipe(), ["cat"], retained=["dog", "sun", "boat"])
+    assert torch.allclose(statistics.kept_gram, plain_moment(statistics.kept), rtol=1e-5)
+    fewer = replace(statistics, retained=statistics.retained[:2], kept=statistics.kept[:2])
+    assert torch.allclose(fewer.kept_gram, plain_moment(statistics.kept[:2]), rtol=1e-5)
+    memory = scapre.remember(tiny_pipe(), ["cat"], retained=["dog", "sun", "boat"], templates="name", progress=False)
+    later = scapre.remember(tiny_pipe(), ["dog"], retained=["sun"], templates="name", progress=False)
+    joined = memory.joined(later).statistics
+    assert torch.allclose(joined.kept_gram, plain_moment(joined.kept), rtol=1e-5)
+    assert len(joined.retained) == 2
+
+
+def plain_moment(contexts: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("mtd,mte->de", contexts.double(), contexts.double())

@@ -42,6 +42,8 @@ class Kept:
 
     def where(self, stays: Tensor) -> Kept:
         """Those whose entry of the bool ``(r,)`` is true."""
+        if stays.all():
+            return self
         rows = stays.repeat_interleave(len(self.contexts) // max(len(stays), 1))
         names = tuple(name for name, stay in zip(self.names, stays.tolist(), strict=True) if stay)
         return Kept(names, self.features[stays], self.contexts[rows], self.last[rows])
@@ -49,6 +51,8 @@ class Kept:
     def beside(self, others: Kept) -> Kept:
         """These, then the others that are not among them."""
         new = others.where(~same_prompts(others.features, self.features).any(1))
+        if not new.names:
+            return self
         return Kept(
             self.names + new.names,
             torch.cat([self.features, new.features]),

@@ -54,7 +54,6 @@ def anchors_kept(statistics: ConceptStatistics) -> ConceptStatistics:
         retained=torch.cat([statistics.retained, features[new]]),
         kept=stacked(statistics.kept, rows),
         kept_last=torch.cat([statistics.kept_last, pairs.anchor_last[places]]),
-        kept_moment=None,
     )
 
 

@@ -90,7 +90,7 @@ def gather(
     erase, blank = encode(pipe, said(wanted), progress=progress), encode(pipe, [""]).hidden[0]
     width = erase.hidden.shape[-1]
     none, nowhere = blank.new_zeros(0, width).double(), torch.zeros(0, dtype=torch.long, device=device)
-    keep = KeptList(none, blank.new_zeros(0, 1, width), nowhere, none.T @ none)
+    keep = KeptList(none, blank.new_zeros(0, 1, width), nowhere)
     if kept:
         keep = read_list(pipe, said(kept), share, positions, progress=progress)
     root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
@@ -112,7 +112,6 @@ def gather(
         kept=keep.contexts,
         kept_last=keep.last,
         blank=blank.double(),
-        kept_moment=keep.moment,
     )
     return matched(statistics) if anchors is None else statistics
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from scapre.model.projections import exact_device
 from scapre.text.embeddings import encode, is_remembered, pair_contexts, pair_whole
 from scapre.text.inner import key_moments
-from scapre.text.statistics import second_moment
+from scapre.text.statistics import know_moment, second_moment
 from scapre.text.store import readings, recall
 
 LONG = 64  # sentences from which a list is kept: fewer are read again in seconds
@@ -30,13 +30,11 @@ class KeptList:
         features: ``(r, d)`` float64, at the last content token, mean over the sentences.
         contexts: ``(r · share, L, d)`` over √share, zero beyond a sentence's length; ``last`` places of the last
             content tokens among the L.
-        moment: Σ_r Σ_t r_t r_tᵀ of the contexts, ``(d, d)`` float64.
     """
 
     features: Tensor
     contexts: Tensor
     last: Tensor
-    moment: Tensor
 
 
 def read_list(
@@ -56,7 +54,9 @@ def read_list(
             "moment": second_moment(contexts),
         }
 
-    return KeptList(**_recalled(pipe, sentences, ["list", share, positions], make))
+    found = _recalled(pipe, sentences, ["list", share, positions], make)
+    know_moment(found["contexts"], found.pop("moment"))
+    return KeptList(**found)
 
 
 def list_moments(

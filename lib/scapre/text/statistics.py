@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from scapre.maths.linalg import add_upper, mirrored, nearest
 from scapre.text.embeddings import Contexts
@@ -29,7 +30,6 @@ class ConceptStatistics:
         retained: R, ``(r, d)``, last content token.
         kept: contexts of the retained concepts, ``(r, L, d)``, zero beyond their length.
         kept_last: places of their last content tokens among the L, ``(r,)``.
-        kept_moment: what ``kept_gram`` is, where it is known already.
         blank: hidden states of the empty prompt, ``(T, d)``.
     """
 
@@ -40,7 +40,6 @@ class ConceptStatistics:
     kept: Tensor
     kept_last: Tensor
     blank: Tensor
-    kept_moment: Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -69,7 +68,7 @@ class ConceptStatistics:
     @cached_property
     def kept_gram(self) -> Tensor:
         """Σ_r Σ_t r_t r_tᵀ over the retained concepts, ``(d, d)`` float64; zero without any."""
-        return second_moment(self.kept) if self.kept_moment is None else self.kept_moment
+        return second_moment(self.kept)
 
     @cached_property
     def cross(self) -> Tensor:
@@ -109,8 +108,19 @@ def matched(statistics: ConceptStatistics) -> ConceptStatistics:
     return replace(statistics, anchors=statistics.retained[owner], contexts=contexts)
 
 
+#: contexts → their moment, of those read from disk together; goes with the tensor it is of
+_known: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+
+def know_moment(contexts: Tensor, moment: Tensor) -> None:
+    """Tell ``second_moment`` what it would compute of these very contexts."""
+    _known[contexts] = moment
+
+
 def second_moment(contexts: Tensor) -> Tensor:
     """Sum the outer products of all rows of ``(m, L, d)`` in float64, chunk by chunk."""
+    if (known := _known.get(contexts)) is not None:
+        return known
     d = contexts.shape[-1]
     total = torch.zeros(d, d, dtype=torch.float64, device=contexts.device)
     for chunk in contexts.split(CHUNK):
