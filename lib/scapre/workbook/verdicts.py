@@ -56,13 +56,13 @@ def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str) ->
     fig, ax = plt.subplots(figsize=(WIDTH, 0.3 * rows + 1.7), layout="constrained")
     for i in range(rows):
         for j in range(columns):
-            found = verdicts.iat[i, j]
+            found = str(verdicts.iat[i, j])
             if found not in VERDICTS:
                 ax.text(j, i, "·", ha="center", va="center", color=SOFT)
                 continue
             ax.add_patch(Rectangle((j - 0.48, i - 0.45), 0.96, 0.9, color=VERDICTS[found][0], lw=0))
             text = INK if found in ("named", "bystanders") else "white"
-            ax.text(j, i, f"{numbers.iat[i, j]:.0f}", ha="center", va="center", color=text, fontsize=SMALL)
+            ax.text(j, i, format(float(str(numbers.iat[i, j])), ".0f"), ha="center", va="center", color=text, fontsize=SMALL)
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.set_xlabel("erased concepts $n$ · number: the share (%) that decided")
     ax.set_xticks(range(columns), [str(c) for c in verdicts.columns])
