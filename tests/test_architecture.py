@@ -35,8 +35,8 @@ PARTIES = {
     "concepts": "numpy pandas PIL resvg_py",
     "model": "diffusers torch tqdm transformers",
     "text": "safetensors torch tqdm",
-    "workbook": "bs4 jinja2 matplotlib nbclient nbconvert nbformat numpy pandas papermill pygments scipy seaborn torch "
-    "tqdm yaml",
+    "workbook": "bs4 PIL jinja2 matplotlib nbclient nbconvert nbformat numpy pandas papermill pygments scipy seaborn "
+    "torch tqdm yaml",
     "methods": "diffusers peft safetensors torch tqdm",
     "patch": "huggingface_hub pandas safetensors torch tqdm",
     "editing": "pandas PIL torch tqdm",

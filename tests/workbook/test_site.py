@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page
 from scapre.paths import repository
 from scapre.workbook.runner import notebooks
@@ -18,6 +22,15 @@ LOADED = "() => [...document.images].map(i => [i.getAttribute('src').slice(0, 80
 ANCHORLESS = """() => [...document.links].filter(a => a.hash && a.pathname === location.pathname
     && ![a.hash.slice(1), decodeURIComponent(a.hash.slice(1))].some(i => document.getElementById(i)))
     .map(a => a.href)"""
+
+
+def _pixel() -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(held, "png")
+    return held.getvalue()
+
+
+PIXEL = _pixel()
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +44,7 @@ def faults(page: Page, path: Path, strangers: list[str]) -> list[str]:
     page.on("requestfailed", lambda r: errors.append(f"failed: {r.url[:80]}"))
     page.on("pageerror", lambda e: errors.append(f"script: {e}"))
     page.goto(path.as_uri())
-    if page.locator("script[src]").count():
+    if page.locator("script[src*=mathjax]").count():
         page.evaluate("() => MathJax.startup.promise")
     page.evaluate("() => document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
     page.wait_for_load_state("networkidle")
@@ -51,6 +64,7 @@ def test_every_page_is_whole_without_a_network(site: list[Path], page: Page, str
     assert {p.stem for p in root.glob("notebooks/*.html")} == {p.stem for p in notebooks()}
     for path in site:
         assert faults(page, path, strangers) == [], path
+        assert path.stat().st_size <= 2_000_000, path
 
 
 def test_every_figure_is_shown(site: list[Path], page: Page) -> None:
@@ -121,3 +135,49 @@ def test_pages_linked_from_notebooks_are_built_and_links_keep_their_meaning(
     assert 'href="https://example.invalid"' in book
     assert 'href="../index.html#top"' in pages[3].read_text()
     assert (tmp_path / "site" / "environment.yml").is_file()
+
+
+def small_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A site of a README with a picture, the page of figures and one notebook."""
+    for name in ("notebooks", "figures/00_a"):
+        (folder / name).mkdir(parents=True)
+    (folder / "environment.yml").touch()
+    (folder / "README.md").write_text("[first](notebooks/00_a.ipynb)\n\n![a dog](figures/00_a/dogs.png)")
+    said = PngInfo()
+    said.add_text("Title", "Dogs are forgotten")
+    Image.new("RGB", (40, 30)).save(folder / "figures" / "00_a" / "dogs.png", pnginfo=said)
+    shown = nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(PIXEL).decode()})
+    code = nbformat.v4.new_code_cell('book.figure(grid, "dogs")', outputs=[shown])
+    cells = [nbformat.v4.new_markdown_cell("# 00 · One\n\nA quokka sits here."), code]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "00_a.ipynb")
+    monkeypatch.setenv("SCAPRE_ROOT", str(folder))
+    monkeypatch.setattr("scapre.workbook.site._renderer", lambda: folder / "environment.yml")
+    return build_site(folder / "site", progress=False)
+
+
+def test_a_reader_searches_enlarges_and_dims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Page) -> None:
+    index, pictures, book = small_site(tmp_path, monkeypatch)
+    page.context.set_offline(True)
+    page.goto(index.as_uri())
+    page.fill("#search", "QUOKKA sits")
+    page.click("#found a")
+    assert page.url == book.as_uri()
+    assert page.get_attribute("main img", "alt") == "Dogs are forgotten"
+    page.fill("#search", "no such word")
+    page.wait_for_function("document.getElementById('found').textContent === 'nothing found'")
+    page.goto(pictures.as_uri())
+    assert page.get_attribute("main img", "alt") == "Dogs are forgotten"
+    page.click("main img")
+    assert page.locator("#large[open] img").bounding_box()["width"] > 1000  # type: ignore[index]
+    page.click("#large img")
+    assert page.locator("#large[open]").count() == 0
+    paper = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.click("#light")
+    dark = page.evaluate(paper)
+    assert light == "rgb(255, 255, 255)" != dark
+    page.goto(index.as_uri())
+    assert page.evaluate(paper) == dark
+    assert page.get_attribute("main img", "alt") == "a dog"
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()

@@ -20,6 +20,7 @@ from scapre.concepts.npm import fetch_package
 from scapre.files import replacing
 from scapre.paths import data_folder, repository
 from scapre.workbook.origins import claims_page, figure_line
+from scapre.workbook.reading import describe, search_index
 from scapre.workbook.runner import notebooks
 
 MATHJAX = "3.2.2"  # formulas as SVG: one file, no fonts
@@ -58,10 +59,14 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
     queue[2:2] = [root / CLAIMS] if told else []
     _write(out / "mathjax" / "tex-svg.js", _renderer().read_bytes())
     _write(out / "style.css", style.encode())
+    _write(out / "site.js", Path(__file__).with_name("site.js").read_bytes())
+    indexed = {}
     with tqdm(queue, desc="pages", disable=not progress) as bar:
         for source in bar:  # grows while it is read
             here = place(source, root)
             body = _body(source, root)
+            describe(body, source, root)
+            indexed[here.as_posix()] = (names.get(here, here.stem if len(here.parts) > 1 else "scapre"), body)
             for target in link(body, source, root):
                 if target.suffix in PAGES:
                     queue += [target] if target not in queue else []
@@ -76,6 +81,7 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
                 body=str(body),
             )
             written.append(_write(out / here, page.encode()))
+    _write(out / "search.js", search_index(indexed))
     return written
 
 

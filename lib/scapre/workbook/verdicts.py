@@ -62,7 +62,9 @@ def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str) ->
                 continue
             ax.add_patch(Rectangle((j - 0.48, i - 0.45), 0.96, 0.9, color=VERDICTS[found][0], lw=0))
             text = INK if found in ("named", "bystanders") else "white"
-            ax.text(j, i, format(float(str(numbers.iat[i, j])), ".0f"), ha="center", va="center", color=text, fontsize=SMALL)
+            ax.text(
+                j, i, format(float(str(numbers.iat[i, j])), ".0f"), ha="center", va="center", color=text, fontsize=SMALL
+            )
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.set_xlabel("erased concepts $n$ · number: the share (%) that decided")
     ax.set_xticks(range(columns), [str(c) for c in verdicts.columns])
