@@ -47,7 +47,7 @@ def test_a_few_lines_are_coloured_and_named_and_the_others_are_grey() -> None:
     assert {colour_of("staged"), colour_of("speed"), colour_of("unedited")} < set(colours)
     assert {t.get_text() for t in left.texts} == {"staged", "speed, validated", "unedited"}
     assert message(fig) == "So it is"
-    assert min(t.get_fontsize() for t in letters(fig)) >= SMALL
+    assert min(float(t.get_fontsize()) for t in letters(fig)) >= SMALL
 
 
 def test_frontiers_shade_the_box_and_join_the_points_of_a_method() -> None:
@@ -56,8 +56,8 @@ def test_frontiers_shade_the_box_and_join_the_points_of_a_method() -> None:
     fig = comparisons.frontiers(table, panel="n", coloured=["staged", "speed"], title="t", box=(15, 80))
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["$n = 10$", "$n = 50$", "$n = 200$"]
     box = next(p for p in fig.axes[0].patches if isinstance(p, Rectangle))
-    assert box.get_bbox().extents.tolist() == [-3, 80, 15, 103]
-    assert [len(line.get_xdata()) for line in fig.axes[0].lines if line.get_linestyle() == "-"].count(3) == 1
+    assert tuple(box.get_bbox().extents) == (-3, 80, 15, 103)
+    assert [len(line.get_xydata()) for line in fig.axes[0].lines if line.get_linestyle() == "-"].count(3) == 1
     assert {t.get_text() for t in fig.axes[2].texts} == {"staged", "speed", "unedited"}
 
 
@@ -104,7 +104,7 @@ def test_what_became_of_concepts_one_row_a_method() -> None:
     assert len(shown) == len(table)
     words = [ax.get_xlabel().replace("\n", " ") for ax in shown]
     assert words[:4] == ["unlearn 0", "unlearn 1", "word 0", "word 1"]
-    assert min(t.get_fontsize() for t in letters(fig)) >= SMALL
+    assert min(float(t.get_fontsize()) for t in letters(fig)) >= SMALL
 
 
 SIDES = ("unlearn", "preserve", "bystander")
