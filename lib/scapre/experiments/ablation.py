@@ -11,7 +11,9 @@ import numpy as np
 
 from scapre.concepts.emoji import STYLES
 from scapre.experiments.cases import HELD, scaling_cases, vocabulary
+from scapre.experiments.gating import BY_LOT, KNOWING, SOFT
 from scapre.experiments.sweep import Case
+from scapre.experiments.tries import crowd_cases
 from scapre.methods.registry import METHODS
 from scapre.pictures.evaluation import plan_sides
 
@@ -77,4 +79,28 @@ def stage_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> lis
         )
         for case in scaling_cases(["staged"], counts, orders, limit)
         for name, (settings, options) in STAGES.items()
+    ]
+
+
+#: what of ``staged`` is let through row by row → part of the pipeline and form of the gate (``gating.gate_rows``)
+GATES: dict[str, list[str]] = {
+    "no gate": [],
+    "text encoder: soft gate": ["text_encoder", SOFT],
+    "text encoder: knowing half": ["text_encoder", KNOWING],
+    "text encoder: half by lot": ["text_encoder", BY_LOT],
+    "UNet: soft gate": ["unet", SOFT],
+    "UNet: knowing half": ["unet", KNOWING],
+}
+
+
+def gate_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
+    """Gate ``staged`` in every way of ``GATES``; only validation concepts are drawn (``tries.crowd_cases``)."""
+    return [
+        replace(
+            case,
+            options={"gate": gate} if gate else {},
+            labels={"variant": name} | {key: case.labels[key] for key in ("n", "order")},
+        )
+        for case in crowd_cases({"staged": {}}, counts, orders, limit)
+        for name, gate in GATES.items()
     ]

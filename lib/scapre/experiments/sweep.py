@@ -23,6 +23,7 @@ from tqdm import tqdm
 from scapre.concepts.emoji import decode, encode_png
 from scapre.editing.erase import erase
 from scapre.editing.sequence import in_requests
+from scapre.experiments.gating import gate_rows
 from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
@@ -62,7 +63,7 @@ class Case:
         retained: concepts named to keep.
         pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
         settings: what differs from the method's defaults.
-        options: more arguments of ``erase`` (anchors, seed) or ``in_requests`` (size, way); ``part``: ``Patch.part``.
+        options: more arguments of ``erase`` (anchors, seed), ``in_requests`` (size, way) or ``_edit`` (part, gate).
         labels: columns that say which case this is; they do not enter the key.
     """
 
@@ -119,14 +120,14 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     return found
 
 
-def _edit(case: Case, pipe: Any) -> Patch | None:
+def _edit(case: Case, pipe: Any) -> Patch | None:  # part: see ``Patch.part``; gate: ``gating.gate_rows``
     if case.method == UNEDITED:
         return None
     chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
-    part = chosen.pop("part", None)
+    part, gate = chosen.pop("part", None), chosen.pop("gate", None)
     make: Any = in_requests if "way" in chosen else erase
     patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
-    return patch if part is None else patch.part(part)
+    return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)
 
 
 def _measure(job: tuple[Case, Path]) -> dict[str, float]:
@@ -145,8 +146,7 @@ def run_sweep(
     Returns:
         one row a case, in order: its labels, ``case`` (the key), its numbers.
     """
-    unique = {case.key: case for case in cases}
-    jobs = [(case, folder) for case in unique.values() if not (folder / f"{case.key}.json").is_file()]
+    jobs = [(c, folder) for c in {c.key: c for c in cases}.values() if not (folder / f"{c.key}.json").is_file()]
     done = scatter(_measure, jobs, workers=workers, scheduler=scheduler)
     for _ in tqdm(done, total=len(jobs), desc="cases", disable=not jobs, mininterval=10):
         pass  # the result is on disk

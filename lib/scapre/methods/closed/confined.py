@@ -26,6 +26,18 @@ def matched_neutrals(targets: Tensor, retained: Tensor, null: Tensor) -> Tensor:
     return retained[nearest(targets, retained)] if len(retained) else null.expand_as(targets)
 
 
+def noise_of_rows(weight: Tensor, targets: Tensor, noise_sigma: float) -> Tensor:
+    """Spread of each row's answer to noise on its input, σ · rms(C) · ‖w_i‖, ``(d_out,)``, > 0.
+
+    Args:
+        weight: W₀, ``(d_out, d)``.
+        targets: C, ``(m, d)``; their root mean square a dimension is the unit of the noise.
+        noise_sigma: σ.
+    """
+    sigma = noise_sigma * targets.square().mean().sqrt()
+    return (sigma * weight.norm(dim=1)).clamp(min=torch.finfo(weight.dtype).tiny)
+
+
 def confined_gate(
     weight: Tensor,
     targets: Tensor,
@@ -50,8 +62,7 @@ def confined_gate(
     Returns:
         m, ``(d_out,)``, 0 or in [threshold, 1].
     """
-    sigma = noise_sigma * targets.square().mean().sqrt()
-    spread = (sigma * weight.norm(dim=1)).clamp(min=torch.finfo(weight.dtype).tiny)
+    spread = noise_of_rows(weight, targets, noise_sigma)
     gate = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device)
     for concept, neutral in zip(targets.split(CHUNK), neutrals.split(CHUNK), strict=True):
         information = gaussian_information(concept @ weight.T, neutral @ weight.T, spread)
