@@ -31,6 +31,12 @@ MISTAKES = [
     (["undo", "--model", "absent/x/y", "--patch", "absent.safetensors", "--out", "y"], "there is no patch file"),
     (["inspect", "absent.safetensors"], "there is no patch file"),
     (["export", "absent.safetensors", "--out", "y"], "there is no patch file"),
+    (["stress", "--patch", "absent.safetensors", "--out", "y"], "there is no patch file absent.safetensors"),
+    (
+        ["stress", "--patch", "a.safetensors", "--out", "y", "--probes", "poison"],
+        "unknown probe 'poison'; known:",
+    ),
+    (["stress", "--patch", "a.safetensors", "--out", "y", "--budget", "vast"], "unknown budget 'vast'; known: small"),
     (["ranks", "--targets-file", "nothing"], "no concept file 'nothing'; known:"),
     (["generate", "--prompts", "absent.csv", "--out", "y"], "there is no prompt file absent.csv"),
     (["score", "absent"], "has no generation.json"),

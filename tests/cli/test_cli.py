@@ -18,6 +18,20 @@ from scapre.paths import model_folder
 from typer.testing import CliRunner
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+EXAMPLES = [
+    "erase",
+    "apply",
+    "undo",
+    "inspect",
+    "export",
+    "stress",
+    "ranks",
+    "generate",
+    "score",
+    "bench",
+    "run",
+    "protocol",
+]
 RIDGE = f"ridge {METHODS['confined'].defaults['ridge']}"
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
 
@@ -48,19 +62,7 @@ def test_every_command_explains_itself() -> None:
     assert "erase" in run("--help")
     for name in COMMANDS:
         text = run(name, "--help")
-        if name in {
-            "erase",
-            "apply",
-            "undo",
-            "inspect",
-            "export",
-            "ranks",
-            "generate",
-            "score",
-            "protocol",
-            "bench",
-            "run",
-        }:
+        if name in EXAMPLES | {"protocol"}:
             assert f"scapre {name}" in text, f"{name} shows no example"
 
 

@@ -38,7 +38,20 @@ def ask(commands: list[list[str]], folder: Path) -> list[tuple[int, str, list[st
 
 
 def test_help_loads_nothing(tmp_path: Path) -> None:
-    names = ["erase", "apply", "undo", "inspect", "export", "ranks", "generate", "score", "bench", "families", "run"]
+    names = [
+        "erase",
+        "apply",
+        "undo",
+        "inspect",
+        "export",
+        "stress",
+        "ranks",
+        "generate",
+        "score",
+        "bench",
+        "families",
+        "run",
+    ]
     for status, text, loaded in ask([["--help"], *([name, "--help"] for name in names)], tmp_path):
         assert status == 0, text
         assert loaded == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from scapre.cli import check, edit, erase, model, pictures, protocol, share, trace, workbook
+from scapre.cli import check, edit, erase, model, pictures, protocol, share, stress, trace, workbook
 from scapre.cli.commands import Commands
 
 app = typer.Typer(
@@ -15,5 +15,5 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (erase, edit, check, share, pictures, protocol, workbook, trace, model):
+for part in (erase, edit, check, stress, share, pictures, protocol, workbook, trace, model):
     app.add_typer(part.commands)

@@ -64,6 +64,22 @@ def load_pipeline(
     return pipe.to(device)
 
 
+def load_denoiser(folder: str | Path) -> Any:
+    """Load a UNet alone, float32, from a folder of safetensors.
+
+    Raises:
+        FileNotFoundError: the folder is missing or incomplete.
+    """
+    from diffusers import UNet2DConditionModel
+
+    try:
+        with _quietly():
+            unet = UNet2DConditionModel.from_pretrained(str(folder), use_safetensors=True, local_files_only=True)
+    except OSError as error:
+        raise FileNotFoundError(f"{folder} is incomplete ({error}); restore it with git") from error
+    return unet.float().eval()
+
+
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Silence the loaders' bars and notes on optional packages, and nothing after them."""

@@ -111,8 +111,21 @@ def real(pipe: Any, names: Sequence[str], size: tuple[int, int]) -> Tensor:
     images, concepts, styles = load_emoji()
     places = known(names, concepts)
     table = torch.from_numpy(images).unflatten(0, (len(concepts), len(styles)))[places].flatten(0, 1)
-    pixels = table.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return encoded(pipe, table, size).unflatten(0, (len(names), len(styles)))
+
+
+@torch.no_grad()
+def encoded(pipe: Any, pictures: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Encode uint8 pictures ``(N, H, W, 3)`` as latents.
+
+    Args:
+        size: edges of the latents, h and w; pictures are brought to theirs.
+
+    Returns:
+        x_0, ``(N, C, h, w)`` float32 on the pipeline's device.
+    """
+    pixels = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
     edges = [edge * pipe.vae_scale_factor for edge in size]
     pixels = F.interpolate(pixels, edges, mode="bilinear", antialias=True).to(pipe.device, pipe.vae.dtype)
     latents = torch.cat([pipe.vae.encode(part).latent_dist.mean for part in pixels.split(AT_ONCE)])
-    return (latents.float() * pipe.vae.config.scaling_factor).unflatten(0, (len(names), len(styles)))
+    return latents.float() * pipe.vae.config.scaling_factor
