@@ -10,7 +10,7 @@ Notation (rows are samples; the papers' column matrices are our transposes):
     gram       S   (d, d)       Σ c cᵀ over all contexts of the targets
     cross      X   (d, d)       Σ ñ cᵀ; a layer's right-hand side is W₀X
     basis      U   (d, k)       orthonormal basis of the targets, Π = UUᵀ
-    weight     W₀  (d_out, d)   one cross-attention to_k or to_v; edited: W
+    weight     W₀  (d_out, d)   one cross-attention to_k or to_v, or a first linear map; edited: W
     gate       m   (d_out,)     how much a row knows the targets, in [0, 1]
     keys       k   (f,)         what the second linear map of a text encoder's feed-forward reads; kept: K (f, f)
     wish       v   (d,)         what a block should add, so that a target leaves it as its anchor does

@@ -21,12 +21,19 @@ def test_unknown_shapes_are_refused() -> None:
 
 
 def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {"sd1": (64, 8, {32: 2}), "sd2": (80, 8, {32: 2}), "sdxl": (96, 8, {16: 1, 32: 3})}
-    monkeypatch.setattr("scapre.model.shapes.SHAPES", small)
+    small = {
+        "SHAPES": {"sd1": (64, 8, {32: 2}), "sdxl": (96, 8, {16: 1, 32: 3}), "tiny": (64, 8, {32: 2})},
+        "TRANSFORMERS": {"pixart-sigma": (16, 4, {16: 2}), "lumina-next": (24, 4, {8: 3})},
+        "FIRST": {"flux": [(32, 4, 24), (8, 3, 24)]},
+    }
+    for name, table in small.items():
+        monkeypatch.setattr(f"scapre.model.shapes.{name}", table)
     table = families(3)
-    assert table["model"].tolist() == ["sd1", "sd2", "sdxl"]
-    assert table["matrices"].tolist() == [4, 4, 8]
-    assert table["rows"].tolist() == [128, 128, 224]
+    assert table["model"].tolist() == ["sd1", "sdxl", "pixart-sigma", "lumina-next", "flux"]
+    assert table["method"].tolist() == ["staged"] * 2 + ["confined"] * 3
+    assert table["width"].tolist() == ["64", "96", "16", "24", "32 + 8"]
+    assert table["matrices"].tolist() == [4, 8, 4, 6, 2]
+    assert table["rows"].tolist() == [128, 224, 64, 48, 48]
     assert (table["total"] > 0).all()
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import scapre
 import torch
+from dits import REAL, real_transformer
 from families import UNETS, real_unet, small_pipeline
 from scapre.model.fingerprint import fingerprint
 from scapre.model.projections import projection_names
 from scapre.model.sampling import sample
-from scapre.model.shapes import SHAPES
+from scapre.model.shapes import SHAPES, readings_of
 from scapre.patch.export import export
 from scapre.text.embeddings import encode
 
@@ -39,6 +40,23 @@ def test_the_real_configuration_has_these_projections(family: str, matrices: int
     assert {d_out: 2 * number for d_out, number in blocks.items()} == {
         d: sum(d_out == d for d_out, _ in shapes) for d in blocks
     }
+
+
+#: families whose edit does not depend on how many layers there are
+SHALLOW: dict[str, dict[str, int]] = {
+    "sd3": {"num_layers": 1},
+    "flux": {"num_layers": 1, "num_single_layers": 1},
+    "qwen-image": {"num_layers": 1},
+}
+
+
+@pytest.mark.parametrize("family", REAL)
+def test_the_real_transformer_has_these_layers(family: str) -> None:
+    net = real_transformer(family, **SHALLOW.get(family, {}))
+    shapes = [tuple(dict(net.named_parameters())[name].shape) for name in projection_names(net)]
+    readings = readings_of(family)
+    timed = [(d_out, each.width) for each in readings for d_out in each.rows * each.times]
+    assert sorted(shapes) == sorted(timed)
 
 
 @torch.no_grad()
@@ -110,13 +128,18 @@ def test_variants_are_found_when_named(tmp_path: Path) -> None:
             scapre.load_pipeline(tmp_path / "half", variant=other)
 
 
-@pytest.mark.parametrize("kind", ["StableDiffusion3Pipeline", "FluxPipeline"])
-def test_joint_attention_is_refused_before_anything_is_read(kind: str, tmp_path: Path) -> None:
-    index = {
-        "_class_name": kind,
-        "transformer": ["diffusers", "Transformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            {"transformer": ["diffusers", "DiTTransformer2DModel"]},
+            "where DiTTransformer2DModel reads text .* not known",
+        ),
+        ({"prior": ["diffusers", "PriorTransformer"]}, "no UNet and no transformer to edit"),
+    ],
+)
+def test_an_unknown_kind_is_refused_before_anything_is_read(part: dict, words: str, tmp_path: Path) -> None:
+    index = {"_class_name": "DiTPipeline", "vae": ["diffusers", "AutoencoderKL"], **part}
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=f"{kind} denoises with joint attention.*use Stable Diffusion 1"):
+    with pytest.raises(ValueError, match=f"DiTPipeline.*{words}.*; use Stable Diffusion 1.*PixArt"):
         scapre.load_pipeline(tmp_path)

@@ -9,7 +9,7 @@ import scapre
 import torch
 from diffusers.models.attention_processor import Attention
 from peft import LoraConfig, inject_adapter_in_model
-from scapre.model.projections import read_projections, unet_of
+from scapre.model.projections import denoiser_of, read_projections, unet_of
 from scapre.model.weights import read_weights
 from torch import nn
 from toys import tiny_pipe
@@ -86,8 +86,10 @@ def test_a_unet_without_cross_attention() -> None:
         read_projections(nn.Linear(2, 2))
 
 
-def test_transformers_are_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match=r"joint attention.*use Stable Diffusion 1\.x"):
+def test_what_is_not_known_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match=r"where Linear reads text .* is not known here; use Stable Diffusion 1\.x"):
+        denoiser_of(SimpleNamespace(transformer=nn.Linear(2, 2)))
+    with pytest.raises(ValueError, match="no UNet and no transformer to edit"):
+        denoiser_of(SimpleNamespace())
+    with pytest.raises(ValueError, match=r"no UNet, which this method edits; take one"):
         unet_of(SimpleNamespace(transformer=nn.Linear(2, 2)))
-    with pytest.raises(ValueError, match="no UNet to edit"):
-        unet_of(SimpleNamespace())

@@ -13,6 +13,8 @@ from peft import LoraConfig, inject_adapter_in_model
 from scapre.editing.guard import left_open
 from scapre.editing.memory import Memory
 from scapre.model.projections import exact_device, read_projections, unet_of
+from scapre.model.ready import check_ready
+from scapre.text.inputs import front_of, read_first
 from toys import tiny_pipe, tiny_xl_pipe
 
 
@@ -63,12 +65,31 @@ def test_a_refiner_is_refused() -> None:
         scapre.erase(pipe, ["cat"], progress=False)
 
 
-def test_a_unet_that_projects_text_is_refused(pipe: SimpleNamespace) -> None:
+def test_behind_a_projection_of_the_unet_its_output_is_what_is_edited(pipe: SimpleNamespace) -> None:
+    plain = read_first(pipe, ["cat", "sun"])
+    assert front_of(pipe).plain
+    project = torch.nn.Linear(32, 32)
+    pipe.unet.encoder_hid_proj = project  # as Kolors has it
     pipe.unet.register_to_config(encoder_hid_dim_type="text_proj")
-    with pytest.raises(ValueError, match=r"projects text before attention reads it \(text_proj\)"):
-        scapre.erase(pipe, ["cat"], progress=False)
+    behind = read_first(pipe, ["cat", "sun"])
+    assert torch.allclose(behind.hidden, project(plain.hidden), atol=1e-6)
+    assert not front_of(pipe).plain
+    patch = scapre.erase(pipe, ["cat"], anchors="sun", retained=["dog"], method="uce", ridge=1e-6, progress=False)
+    name, edited = next(iter(patch.edited.items()))
+    asked, instead = behind.features.double()
+    got, wanted = edited.double() @ asked, patch.original[name].double() @ instead
+    assert (got - wanted).norm() < 1e-2 * wanted.norm()
+
+
+def test_an_image_projection_passes_text_on(pipe: SimpleNamespace) -> None:
     pipe.unet.register_to_config(encoder_hid_dim_type="ip_image_proj")
     assert scapre.erase(pipe, ["cat"], progress=False).changed
+
+
+def test_a_text_encoder_that_pads_on_the_left_is_refused(pipe: SimpleNamespace) -> None:
+    pipe.text_encoder = type("ChatGLMModel", (torch.nn.Module,), {})()
+    with pytest.raises(ValueError, match="pads ChatGLMModel's text on the left, which is not built; use SDXL"):
+        check_ready(pipe)
 
 
 def test_apples_device_computes_on_the_processor(pipe: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,13 @@ def apply(
     meant(model, device)
     claim_folder(out)
     from scapre.model.fingerprint import size_of
+    from scapre.model.projections import denoiser_of
     from scapre.patch.edits import edit_record, edits_of, save_pipeline
     from scapre.patch.patch import Patch
 
     loaded = [Patch.load(file) for file in patch]
     pipe = load(model, device, dtype, variant, loaded[0])
-    claim_folder(out, room=size_of(pipe.unet.state_dict()))
+    claim_folder(out, room=size_of(denoiser_of(pipe).state_dict()))
     for each in loaded:
         each.remember(pipe)
         (each.scaled(strength) if strength != 1 else each).apply(pipe)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scapre.cli.options import Device, Model, Type, Variant, load, meant, names, settings, summary
+from scapre.cli.options import Device, Model, Type, Variant, check_settings, load, meant, names, settings, summary
 from scapre.files import claim
 from scapre.model.places import EMOJI
 from scapre.patch.places import find_memory, find_patch, undo_path
@@ -40,7 +40,9 @@ def erase(
     retain_file: Annotated[
         str | None, typer.Option(help="as --targets-file; names that are targets are left out")
     ] = None,
-    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "staged",
+    method: Annotated[
+        str | None, typer.Option(help="a name of scapre.methods(); default: staged, for transformers confined")
+    ] = None,
     templates: Annotated[
         str | None, typer.Option(help="sentences of every name: name, sentences or styled; else the method's own")
     ] = None,
@@ -75,7 +77,7 @@ def erase(
       scapre erase --method uce --after one-edit.safetensors --targets lemon --out next.safetensors
     """
     from scapre.concepts.names import same_name, split_names
-    from scapre.methods.registry import complete, find_method
+    from scapre.methods.registry import DEFAULT, find_method
 
     revoked, before = names(revoke, None, "revoke"), after or []
     wanted = names(targets, targets_file, "targets", required=not revoked)
@@ -86,22 +88,24 @@ def erase(
     # what cannot be written or solved is refused before the work
     files = [out, undo_path(out) if undo else None, keep_memory]
     claim(*files)
-    complete(method, values)
+    check_settings(method, values)
     if wanted:
         _check(wanted, kept, replaced, templates)
     elif kept or replaced or templates:
         raise ValueError("--retain, --anchors and --templates are for new targets; name some with --targets")
-    _check_sittings(method, keep_memory, earlier, revoked, before)
+    _check_sittings(method or DEFAULT, keep_memory, earlier, revoked, before)
     meant(model, device)
     if not cache:
         os.environ["SCAPRE_CACHE"] = "off"  # read where a list is (scapre.text.store)
     from scapre.editing.guard import warnings
+    from scapre.editing.solve import method_for
     from scapre.model.fingerprint import size_of
-    from scapre.model.projections import read_projections, unet_of
+    from scapre.model.projections import denoiser_of, read_projections
 
     pipe = load(model, device, dtype, variant)
-    claim(*files, room=size_of(read_projections(unet_of(pipe))) * (2 if undo else 1))
+    claim(*files, room=size_of(read_projections(denoiser_of(pipe))) * (2 if undo else 1))
     start, memory = time.perf_counter(), None
+    method = method_for(pipe, method)
     asked: dict[str, Any] = {"anchors": replaced, "retained": kept, "method": method, "templates": templates}
     if find_method(method).whole:
         from scapre.editing.erase import erase as make_patch

@@ -111,6 +111,21 @@ def settings(pairs: list[str]) -> dict[str, Any]:
     return values
 
 
+def check_settings(method: str | None, values: dict[str, Any]) -> None:
+    """Refuse settings that the method, or neither default, has; the model says later which of them it is."""
+    from scapre.methods.registry import ALONE, DEFAULT, complete
+
+    mistakes: list[ValueError] = []
+    for name in [method] if method else [DEFAULT, ALONE]:
+        try:
+            complete(name, values)
+        except ValueError as mistake:
+            mistakes.append(mistake)
+        else:
+            return
+    raise mistakes[0]
+
+
 def summary(patch: Patch) -> pd.DataFrame:
     """Mean and maximum of the diagnostics over matrices."""
     import pandas as pd

@@ -16,8 +16,10 @@ commands = typer.Typer()
 
 @commands.command()
 def bench(
-    model: Annotated[str, typer.Option(help="sd1, sd2, sdxl or tiny")] = "sd1",
-    method: Annotated[str, typer.Option(help="a name of scapre.methods(), or all: side by side in one run")] = "staged",
+    model: Annotated[str, typer.Option(help="sd1, sd2, sdxl, pixart-sigma, flux, … (see scapre families)")] = "sd1",
+    method: Annotated[
+        str | None, typer.Option(help="a name of scapre.methods(), or all: side by side; default: the model's")
+    ] = None,
     counts: Annotated[list[int] | None, typer.Option("--n", min=1, help="targets; may be repeated")] = None,
     text: Annotated[
         bool, typer.Option("--text", help="the whole way, import to patch, text encoder included, stage by stage")
@@ -32,10 +34,11 @@ def bench(
       scapre bench --method all --n 50
       scapre bench --text --n 50 --kept 500
     """
-    from scapre.methods.registry import SOLVERS, find_method
-    from scapre.model.shapes import find_shape
+    from scapre.methods.registry import ALONE, DEFAULT, SOLVERS, find_method
+    from scapre.model.shapes import is_transformer, readings_of
 
-    find_shape(model)
+    readings_of(model)
+    method = method or (ALONE if is_transformer(model) else DEFAULT)
     chosen = list(SOLVERS) if method == "all" else [method]
     find_method(chosen[0])
     if text:
@@ -78,9 +81,9 @@ def _bench_text(model: str, methods: list[str], name: str, counts: list[int], ke
 @commands.command()
 def families(
     n: Annotated[int, typer.Option(min=1, help="targets")] = 50,
-    method: Annotated[str, typer.Option(help="a name of scapre.methods()")] = "staged",
+    method: Annotated[str | None, typer.Option(help="a name of scapre.methods(); default: each family's own")] = None,
 ) -> None:
-    """Time one edit at the shapes of Stable Diffusion 1.x, 2.x and SDXL; writes data/results/bench/families_METHOD.csv.
+    """Time one edit at the shapes of every family; writes data/results/bench/families_METHOD.csv.
 
     \b
     Example:
@@ -88,8 +91,9 @@ def families(
     """
     from scapre.methods.registry import find_method
 
-    find_method(method)
-    path = repository() / "data" / "results" / "bench" / f"families_{method}.csv"
+    if method is not None:
+        find_method(method)
+    path = repository() / "data" / "results" / "bench" / f"families_{method or 'default'}.csv"
     claim(path)
     from scapre.editing.bench import families as measure
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scapre.methods.registry import build_solver, find_method
+from scapre.methods.registry import ALONE, DEFAULT, build_solver, find_method
 from scapre.methods.solution import Solver
-from scapre.model.shapes import find_shape
+from scapre.model import shapes
+from scapre.model.shapes import Reading, is_transformer, readings_of
 from scapre.text.embeddings import Contexts
 from scapre.text.statistics import ConceptStatistics
 
@@ -47,13 +48,8 @@ def random_statistics(n: int, width: int, length: int, seed: int = 0) -> Concept
 
 
 def random_weights(model: str, method: str) -> list[Tensor]:
-    """Every projection a method edits, ``(d_out, d)`` float64 each, at a model's shapes."""
-    width, _, blocks = find_shape(model)
-    generator = torch.Generator().manual_seed(0)
-    sizes = [d_out for d_out, number in blocks.items() for _ in range(2 * number)]
-    weights = [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
-    # A method that edits to_v only has half of the matrices to solve.
-    return weights[:: 3 - len(find_method(method).kinds)]
+    """Every projection a method edits, ``(d_out, d)`` float64 each, at the shapes of a model with one reading."""
+    return _weights(readings_of(model)[0], len(find_method(method).kinds))
 
 
 def floor_products(statistics: ConceptStatistics, weights: Sequence[Tensor]) -> None:
@@ -76,8 +72,31 @@ def _naive(statistics: ConceptStatistics, weight: Tensor) -> None:
         torch.linalg.solve(system, row)
 
 
-def benchmark(model: str = "sd1", method: str = "staged", counts: Sequence[int] = COUNTS) -> pd.DataFrame:
+def _weights(reading: Reading, kinds: int) -> list[Tensor]:
+    """Random matrices of one reading; a method that edits to_v only has half of the pairs to solve."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = reading.rows[:: 3 - kinds] if len(reading.rows) > 1 else reading.rows
+    width = reading.width
+    return [torch.randn(d_out, width, generator=generator, dtype=torch.float64) / width**0.5 for d_out in sizes]
+
+
+def _times(method: str, reading: Reading, weights: Sequence[Tensor], n: int) -> dict[str, float]:
+    """Seconds of each stage for all matrices of a reading."""
+    statistics = random_statistics(n, reading.width, reading.length)
+    floor, _ = _timed(floor_products, statistics, weights)
+    gather, solver = _timed(build_solver, method, statistics, weights, {})
+    solve, _ = _timed(_solve_all, solver, weights)
+    naive, _ = _timed(_naive, statistics, weights[0])
+    found = {"statistics": gather, "solve": solve, "floor": floor, "naive": naive * sum(map(len, weights)) / NAIVE_ROWS}
+    return {name: seconds * reading.times for name, seconds in found.items()}
+
+
+def benchmark(model: str = "sd1", method: str | None = None, counts: Sequence[int] = COUNTS) -> pd.DataFrame:
     """Time statistics and solves of ``method`` at a model's shapes.
+
+    Args:
+        method: None: the default of the model. Where every layer reads features of its own one of them is timed and
+            stands for all.
 
     Returns:
         one row a count: seconds of ``statistics`` and ``solve``, their ``total``, the
@@ -87,34 +106,38 @@ def benchmark(model: str = "sd1", method: str = "staged", counts: Sequence[int] 
     Raises:
         ValueError: unknown model or method.
     """
-    (width, length, _), weights, rows = find_shape(model), random_weights(model, method), []
+    readings, method = readings_of(model), method or (ALONE if is_transformer(model) else DEFAULT)
+    weights = [_weights(reading, len(find_method(method).kinds)) for reading in readings]
+    rows = []
     for n in tqdm(counts, desc=f"{method} at {model}"):
-        statistics = random_statistics(n, width, length)
-        floor, _ = _timed(floor_products, statistics, weights)
-        gather, solver = _timed(build_solver, method, statistics, weights, {})
-        solve, _ = _timed(_solve_all, solver, weights)
-        naive, _ = _timed(_naive, statistics, weights[0])
-        naive *= sum(map(len, weights)) / NAIVE_ROWS
-        total = gather + solve
+        parts = pd.DataFrame([_times(method, *each, n) for each in zip(readings, weights, strict=True)])
+        found = parts.sum()
+        total, floor, naive = found["statistics"] + found["solve"], found["floor"], found["naive"]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        rows.append((model, method, n, gather, solve, total, floor, total / floor, naive, naive / total, memory))
+        seconds = (found["statistics"], found["solve"], total, floor, total / floor, naive, naive / total)
+        rows.append((model, method, n, *seconds, memory))
     times = ["statistics", "solve", "total", "floor", "× floor", "naive", "naive ÷ total"]
     return pd.DataFrame(rows, columns=["model", "method", "n", *times, "GB"])
 
 
-def families(n: int, method: str = "staged") -> pd.DataFrame:
+def families(n: int, method: str | None = None) -> pd.DataFrame:
     """Time one edit at the shapes of every family, beside what it edits.
+
+    Args:
+        method: None: the default of each.
 
     Returns:
         a row a family: text ``width``, ``matrices``, ``rows``, ``threads``, and the columns of ``benchmark``.
     """
     rows = []
-    for model in ("sd1", "sd2", "sdxl"):
-        width, _, blocks = find_shape(model)
-        size = {
-            "width": width,
-            "matrices": 2 * sum(blocks.values()),
-            "rows": sum(2 * number * d_out for d_out, number in blocks.items()),
+    for model in [*shapes.SHAPES, *shapes.TRANSFORMERS, *shapes.FIRST]:
+        if model == "tiny":
+            continue
+        readings = readings_of(model)
+        size: dict[str, Any] = {
+            "width": " + ".join(str(reading.width) for reading in readings),
+            "matrices": sum(reading.times * len(reading.rows) for reading in readings),
+            "rows": sum(reading.times * sum(reading.rows) for reading in readings),
             "threads": torch.get_num_threads(),
         }
         table = benchmark(model, method, [n])

@@ -13,14 +13,15 @@ from scapre.concepts.names import spread
 from scapre.editing.guard import told
 from scapre.editing.kept import Kept
 from scapre.editing.memory import Memory
-from scapre.editing.solve import DEFAULT, provenance_of, solve
+from scapre.editing.solve import check_stages, method_for, provenance_of, solve
 from scapre.methods.registry import complete, find_method
 from scapre.methods.solution import Wish
-from scapre.model.projections import projection_names, unet_of
+from scapre.model.projections import denoiser_of, projection_names, unet_of
 from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
-from scapre.text.gathering import check_names, gather, nearest_names
+from scapre.text.gathering import check_names, nearest_names
+from scapre.text.streams import gather_streams
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def erase(
     *,
     anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
-    method: str = DEFAULT,
+    method: str | None = None,
     templates: str | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -43,7 +44,8 @@ def erase(
     its own rounding (2⁻¹¹ relative) and nothing more.
 
     Args:
-        pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``.
+        pipe: has ``unet``, ``text_encoder``, ``tokenizer`` and ``device``; or a pipeline with a transformer that is
+            known (``scapre.model.families``).
         targets: concepts to forget.
         anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank, or,
             for ``staged``, ``confined`` and erasers that train towards an anchor, the nearest retained concept of
@@ -52,7 +54,8 @@ def erase(
             removes directions and reads no anchors.
         retained: concepts to keep: read by ``staged``, ``confined`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
-        method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the UNet alone.
+        method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the denoiser alone. None:
+            ``staged`` for Stable Diffusion, ``confined`` for transformers, whose text encoders the other cannot edit.
         templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``); None: those of the
             method, ``sentences`` for ours, the bare ``name`` for the others.
         seed: of all random draws: the released formulations, SPEED's noisy copies, every step of training.
@@ -62,12 +65,15 @@ def erase(
     Raises:
         ConceptError: lists that are empty, repeat or contradict themselves, names that are no text or too long
             (``scapre.text.gathering.check_names``), or a target that is its own anchor.
-        ValueError: unknown method, template or setting, weights that are not finite, or settings at which
-            the solution is not.
+        ValueError: unknown method, template or setting, a method that does not know this model, weights that are
+            not finite, or settings at which the solution is not.
     """
     # mistakes are refused before prompts are encoded
-    projection_names(unet_of(pipe), find_method(method).kinds)
+    method = method_for(pipe, method)
+    projection_names(denoiser_of(pipe), find_method(method).kinds)
     complete(method, settings)
+    if find_method(method).whole:
+        unet_of(pipe)
     if find_method(method).edit is not None:
         templates = templates or find_method(method).templates
         return _edit_whole(pipe, targets, anchors, retained, method, templates, seed, progress, settings)
@@ -83,7 +89,7 @@ def remember(
     *,
     anchors: str | Sequence[str] | None = None,
     retained: Sequence[str] = (),
-    method: str = DEFAULT,
+    method: str | None = None,
     templates: str | None = None,
     progress: bool = True,
 ) -> Memory:
@@ -95,6 +101,8 @@ def remember(
         ConceptError, ValueError: see ``erase``.
     """
     check_ready(pipe)
+    method = method_for(pipe, method)
+    check_stages(pipe, method)
     chosen = find_method(method)
     waits = anchors is None and chosen.matches
     named, templates = " " if anchors is None else anchors, templates or chosen.templates
@@ -102,7 +110,7 @@ def remember(
     named = spread(named, wanted)
     for line in odd_styles(wanted, kept, templates, waits):
         log.warning("%s", line)
-    statistics = gather(
+    streams = gather_streams(
         pipe,
         wanted,
         anchors=named,
@@ -118,7 +126,7 @@ def remember(
         "templates": templates,
         "positions": chosen.positions,
     }
-    return Memory(statistics, about, Kept.of(statistics, kept))
+    return Memory.of({name: Memory(each, about, Kept.of(each, kept)) for name, each in streams.items()})
 
 
 def _edit_whole(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from scapre.model.projections import unet_of
-from scapre.model.weights import part_of
+from scapre.model.projections import denoiser_of, family_of
+from scapre.model.weights import DENOISERS, part_of
 from scapre.patch.card import POOLED
 from scapre.patch.patch import Patch
 
@@ -30,7 +30,7 @@ RESIDUAL_LIMIT = 0.5
 
 def warnings(patch: Patch) -> list[str]:
     """List what should be looked at before the edit is used; empty when nothing passes a limit."""
-    table = pd.DataFrame(patch.table("unet"))
+    table = pd.DataFrame([row for part in DENOISERS for row in patch.table(part)])
     found = []
     if not patch.changed:
         found.append(
@@ -58,8 +58,14 @@ def warnings(patch: Patch) -> list[str]:
 
 
 def left_open(pipe: Any, patch: Patch) -> list[str]:
-    """List ways into the pictures that an edit leaves as they were: pooled text, unless a text encoder is edited."""
-    pooled = getattr(unet_of(pipe), "add_embedding", None) is not None
+    """List ways into the pictures that an edit leaves as they were, and what is only tried.
+
+    Pooled text is one, unless a text encoder is edited.
+    """
+    denoiser = denoiser_of(pipe)
+    if (family := family_of(denoiser)) is not None:
+        return [line for line in (family.side, family.note) if line]
+    pooled = getattr(denoiser, "add_embedding", None) is not None
     return [POOLED] if pooled and all(part_of(name)[0] == "unet" for name in patch.changed) else []
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from scapre.concepts.names import ConceptError, same_name, spread
 from scapre.editing.kept import Kept, same_prompts, stacked
 from scapre.maths.linalg import nearest
 from scapre.model.fingerprint import fingerprint
-from scapre.model.projections import exact_device, read_projections, unet_of
+from scapre.model.projections import denoiser_of, exact_device, read_projections
 from scapre.patch.places import PatchError, find_memory
 from scapre.patch.sealed import read_sealed, write_sealed
 from scapre.text.embeddings import Contexts
@@ -21,6 +23,7 @@ from scapre.text.statistics import ConceptStatistics, matched
 
 FORMAT = "scapre-memory-4"
 NAMED = ("features", "contexts", "last")  # tensors of the concepts named to keep
+PLAIN = ("targets", "anchors", "blank")  # and of the others, besides contexts
 
 
 @dataclass(frozen=True)
@@ -28,25 +31,46 @@ class Memory:
     """Statistics of targets and kept concepts, and what they were gathered from.
 
     Attributes:
-        statistics: see ``ConceptStatistics``; no prompt is encoded again.
+        statistics: see ``ConceptStatistics``; no prompt is encoded again. Of the first stream of tokens that the layers
+            read (``text.inputs``), and of Stable Diffusion the only one.
         about: ``targets``, ``anchors`` (one a target; None: the nearest retained concepts, once all
             are known), ``retained``, ``templates``, ``positions``.
         named: every concept a sitting named to keep, those among them that are targets now; kept are the others.
+        others: memories of the same concepts in the further streams, by name; ``first`` is then the first's name.
     """
 
     statistics: ConceptStatistics
     about: dict[str, Any]
     named: Kept
+    others: dict[str, Memory] = field(default_factory=dict)
+    first: str = ""
 
-    def anchored(self) -> Memory:
-        """Choose the anchors that are still open: nearest retained concepts, or a blank without any."""
+    @classmethod
+    def of(cls, streams: Mapping[str, Memory]) -> Memory:
+        """Put the memories of all streams into one; a single one needs no name."""
+        first, *others = streams
+        named = {"others": {name: streams[name] for name in others}, "first": first}
+        return replace(streams[first], **named) if others else streams[first]  # type: ignore[arg-type]
+
+    @property
+    def streams(self) -> dict[str, ConceptStatistics]:
+        """Statistics of all streams by name, the first one first."""
+        return {self.first: self.statistics, **{name: each.statistics for name, each in self.others.items()}}
+
+    def anchored(self, chosen: Tensor | None = None) -> Memory:
+        """Choose the anchors that are still open: nearest retained concepts, or a blank without any.
+
+        Args:
+            chosen: places of the retained concepts, ``(m,)``; None: the nearest in the first stream.
+        """
         if self.about["anchors"] is not None:
             return self
         s, names = self.statistics, self.about["retained"]
-        anchors = (
-            [names[i] for i in nearest(s.targets, s.retained).tolist()] if names else spread(" ", self.about["targets"])
-        )
-        return replace(self, statistics=matched(s), about=self.about | {"anchors": anchors})
+        if names and chosen is None:
+            chosen = nearest(s.targets, s.retained)
+        anchors = spread(" ", self.about["targets"]) if chosen is None else [names[i] for i in chosen.tolist()]
+        others = {name: each.anchored(chosen) for name, each in self.others.items()}
+        return replace(self, statistics=matched(s, chosen), about=self.about | {"anchors": anchors}, others=others)
 
     def joined(self, later: Memory) -> Memory:
         """Put the targets and kept concepts of two memories side by side, these first.
@@ -63,6 +87,8 @@ class Memory:
                 raise ValueError(f"{key} differ: {self.about[key]} before, {later.about[key]} now; use the same")
         if (self.about["anchors"] is None) != (later.about["anchors"] is None):
             return self.anchored().joined(later.anchored())
+        if self.others.keys() != later.others.keys():
+            raise ValueError("the memory was gathered of another model; load the model it was made for")
         first, second = self.statistics, later.statistics
         if first.blank.shape != second.blank.shape or not torch.allclose(first.blank, second.blank, atol=1e-3):
             raise ValueError("the memory was gathered with another text encoder; load the model it was made for")
@@ -85,7 +111,8 @@ class Memory:
         )
         targets, anchors = (self.about[key] and self.about[key] + later.about[key] for key in ("targets", "anchors"))
         about = later.about | {"targets": targets, "anchors": anchors}
-        return _keeping(statistics, about, self.named.beside(later.named))
+        others = {name: each.joined(later.others[name]) for name, each in self.others.items()}
+        return replace(_keeping(statistics, about, self.named.beside(later.named)), others=others, first=self.first)
 
     def without(self, *names: str) -> Memory:
         """Take targets back: what remains is what would have been gathered without them.
@@ -119,7 +146,8 @@ class Memory:
             key: self.about[key] and [each for each, stay in zip(self.about[key], stays.tolist(), strict=True) if stay]
             for key in ("targets", "anchors")
         }
-        return _keeping(statistics, self.about | listed, self.named)
+        others = {name: each.without(*names) for name, each in self.others.items()}
+        return replace(_keeping(statistics, self.about | listed, self.named), others=others, first=self.first)
 
     def save(self, path: str | Path, pipe: Any) -> Path:
         """Write one safetensors file, atomically.
@@ -128,13 +156,20 @@ class Memory:
             path: where.
             pipe: the base model, by whose projections ``load`` knows it again.
         """
-        s = self.statistics
-        tensors = {name: getattr(s, name) for name in ("targets", "anchors", "blank")}
-        tensors |= {f"contexts.{field.name}": getattr(s.contexts, field.name) for field in fields(Contexts)}
-        tensors |= {f"named.{name}": getattr(self.named, name) for name in NAMED}
-        base = fingerprint(read_projections(unet_of(pipe)))
+        tensors = self._tensors("")
+        for number, each in enumerate(self.others.values()):
+            tensors |= each._tensors(f"{number}.")
+        base = fingerprint(read_projections(denoiser_of(pipe)))
         texts = {"base": base, "about": json.dumps(self.about), "named": json.dumps(self.named.names)}
+        texts |= {"streams": json.dumps([self.first, *self.others])} if self.others else {}
         return write_sealed(path, tensors, FORMAT, texts)
+
+    def _tensors(self, mark: str) -> dict[str, Tensor]:
+        """Name the tensors of one stream in a file."""
+        s = self.statistics
+        found = {f"{mark}{name}": getattr(s, name) for name in PLAIN}
+        found |= {f"{mark}contexts.{each.name}": getattr(s.contexts, each.name) for each in fields(Contexts)}
+        return found | {f"{mark}named.{name}": getattr(self.named, name) for name in NAMED}
 
     @classmethod
     def load(cls, path: str | Path, pipe: Any) -> Memory:
@@ -145,12 +180,20 @@ class Memory:
         """
         held, about = read_sealed(find_memory(path), FORMAT, "erase anew with --keep-memory")
         tensors = {name: tensor.to(exact_device(pipe.device)) for name, tensor in held.items()}
-        if about["base"] != fingerprint(read_projections(unet_of(pipe))):
+        if about["base"] != fingerprint(read_projections(denoiser_of(pipe))):
             raise PatchError(f"{path} was made for other weights; load that base model, or undo the edits in this one")
-        contexts = Contexts(*(tensors.pop(f"contexts.{field.name}") for field in fields(Contexts)))
-        named = Kept(tuple(json.loads(about["named"])), *(tensors.pop(f"named.{name}") for name in NAMED))
-        kept = {"retained": named.features, "kept": named.contexts, "kept_last": named.last}
-        return _keeping(ConceptStatistics(contexts=contexts, **tensors, **kept), json.loads(about["about"]), named)
+        texts, names = json.loads(about["about"]), tuple(json.loads(about["named"]))
+
+        def stream(mark: str) -> Memory:
+            contexts = Contexts(*(tensors[f"{mark}contexts.{each.name}"] for each in fields(Contexts)))
+            named = Kept(names, *(tensors[f"{mark}named.{name}"] for name in NAMED))
+            kept = {"retained": named.features, "kept": named.contexts, "kept_last": named.last}
+            plain = {name: tensors[f"{mark}{name}"] for name in PLAIN}
+            return _keeping(ConceptStatistics(contexts=contexts, **plain, **kept), texts, named)
+
+        streams = json.loads(about.get("streams", '[""]'))
+        marks = ["", *(f"{number}." for number in range(len(streams) - 1))]
+        return cls.of({name: stream(mark) for name, mark in zip(streams, marks, strict=True)})
 
 
 def _keeping(statistics: ConceptStatistics, about: dict[str, Any], named: Kept) -> Memory:

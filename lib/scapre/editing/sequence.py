@@ -97,6 +97,8 @@ def solve_next(
     """
     if find_method(method).stages:
         raise ValueError(f"{method} edits text encoders first; join the memories and erase all at once")
+    if memory.others:
+        raise ValueError("layers of this model read several streams of tokens; join the memories and erase all at once")
     changes, memory = _changes(pipe, earlier), memory.anchored()
     if keep_anchors:
         memory = replace(memory, statistics=anchors_kept(memory.statistics))

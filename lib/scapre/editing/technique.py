@@ -41,7 +41,7 @@ class ScapreTechnique:
         patch: str | None = None,
         anchors: str | Sequence[str] | None = None,
         retained: Sequence[str] = (),
-        method: str = "staged",
+        method: str | None = None,
         templates: str | None = None,
         seed: int = 0,
         settings: Mapping[str, float | int | bool | str] | None = None,

@@ -14,12 +14,13 @@ from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts, sentences_of
 from scapre.concepts.names import same_name
 from scapre.editing.guard import RESIDUAL_LIMIT, RETAINED_LIMIT
-from scapre.model.projections import read_projections, unet_of
+from scapre.model.projections import denoiser_of, read_projections
 from scapre.patch.patch import Patch
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import plan_sides, trial
 from scapre.pictures.judges import Judges
 from scapre.text.embeddings import encode_ends
+from scapre.text.inputs import front_of, read_first, read_inputs, streams_of
 
 UNLEARN, PRESERVE = 15.0, 80.0  # percent recognised: the workbook's bounds of forgotten and of kept
 NEAREST, ALIKE = 3, 25  # neighbours a target; published edits that resemble this one
@@ -154,18 +155,30 @@ def synonyms_of(targets: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _answers(pipe: Any, names: Sequence[str], sentences: Sequence[str]) -> list[Tensor]:
-    """All projections of each name's feature, mean over sentences: per name ``(Σ d_out,)`` float64."""
+    """Answers of all layers to each name's feature, mean over sentences: per name ``(Σ d_out,)`` float64."""
     if not names:
         return []
     said = [s.format(name) if name.strip() else name for name in names for s in sentences]
-    features = encode_ends(pipe, said).unflatten(0, (-1, len(sentences))).mean(1).double()
-    return list(torch.cat([features @ w.double().T for w in read_projections(unet_of(pipe)).values()], dim=1))
+    front, weights = front_of(pipe), read_projections(denoiser_of(pipe))
+    if front.plain:
+        ends = {next(iter(front.groups)): encode_ends(pipe, said)}
+    else:
+        ends = {name: each.features for name, each in read_inputs(pipe, said).items()}
+    features = {name: rows.unflatten(0, (-1, len(sentences))).mean(1).double() for name, rows in ends.items()}
+    told = [
+        features[stream] @ weights[f"{layer}.weight"].double().T
+        for layers, some in streams_of(front.groups, list(ends)).items()
+        for stream in some
+        for layer in layers
+    ]
+    return list(torch.cat(told, dim=1))
 
 
 def _nearest(pipe: Any, targets: Sequence[str], named: set[str]) -> list[str]:
     """The vocabulary's names that are most like the targets and that no list of the edit holds."""
     others = [name for name in read_concepts("emoji")["name"] if same_name(name) not in named]
-    features = encode_ends(pipe, [*targets, *others])
+    said = [*targets, *others]
+    features = encode_ends(pipe, said) if front_of(pipe).plain else read_first(pipe, said).features
     # about their mean, as anchors are chosen: what all names share tells none apart
     features = torch.nn.functional.normalize(features - features[len(targets) :].mean(0), dim=1)
     alike = features[: len(targets)] @ features[len(targets) :].T

@@ -44,6 +44,8 @@ def _trained(name: str) -> Method:
 
 
 METHODS: Mapping[str, Method] = _Methods()
+#: the method of a call that names none: of Stable Diffusion, and of a transformer
+DEFAULT, ALONE = "staged", "confined"
 #: names that were, and what to say of them
 FORMER = {
     "scapre": "the method called scapre is now confined, and the default is staged; the paper's is scapre-paper",

@@ -1,4 +1,4 @@
-"""Load a Stable Diffusion pipeline; the only ``from_pretrained`` outside training."""
+"""Load a text-to-image pipeline; the only ``from_pretrained`` outside training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from scapre.model.places import EMOJI, locate
-from scapre.model.projections import unet_of
+from scapre.model.projections import denoiser_of
 
 
 def load_pipeline(
@@ -20,7 +20,7 @@ def load_pipeline(
     dtype: torch.dtype = torch.float32,
     variant: str | None = None,
 ) -> Any:
-    """Load a diffusers text-to-image pipeline with a UNet (Stable Diffusion 1.x, 2.x, SDXL) from safetensors.
+    """Load a diffusers text-to-image pipeline that can be edited (see ``families``) from safetensors.
 
     Args:
         model: a diffusers folder (relative ones are also looked up from the repository
@@ -34,8 +34,8 @@ def load_pipeline(
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: a file is damaged, ``dtype`` is not a floating type, or the model denoises with a
-            transformer (SD3, FLUX; see ``places.refusal``).
+        ValueError: a file is damaged, ``dtype`` is not a floating type, or the model is of a kind that
+            cannot be edited (``families.refusal``).
     """
     # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
     from diffusers import DiffusionPipeline
@@ -57,9 +57,9 @@ def load_pipeline(
         raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}{_variants(place)}") from error
     except Exception as error:
         raise ValueError(f"{model} is damaged and cannot be loaded: {error}{_variants(place)}") from error
-    for name, parameter in unet_of(pipe).named_parameters():
+    for name, parameter in denoiser_of(pipe).named_parameters():
         if not torch.isfinite(parameter).all():
-            raise ValueError(f"{model}: weight {name} of the UNet holds NaN or infinity; restore the model")
+            raise ValueError(f"{model}: weight {name} of the denoiser holds NaN or infinity; restore the model")
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scapre.model.projections import held_by, unet_of
+from scapre.model.projections import denoiser_of, held_by
 
-PARTS = ("vae", "text_encoder", "text_encoder_2")
+PARTS = ("vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 SAMPLED = 64  # numbers a weight
 
 
@@ -19,10 +19,11 @@ def model_sample(pipe: Any, besides: Container[str] = ()) -> str:
     """Hash a few numbers of every weight of a pipeline: another model, type or fused adapter has another hash.
 
     Args:
-        besides: weights of the UNet to leave out: those that an edit in effect changes.
+        besides: weights of the denoiser to leave out: those that an edit in effect changes.
     """
     digest = hashlib.sha256()
-    parts = {"unet": unet_of(pipe)} | {name: getattr(pipe, name, None) for name in PARTS}
+    # the denoiser stands under one name here, whatever it is
+    parts = {"unet": denoiser_of(pipe)} | {name: getattr(pipe, name, None) for name in PARTS}
     for part, module in parts.items():
         for name, weight in sorted(held_by(module).items()) if module is not None else ():
             known = name if part == "unet" else f"{part}.{name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scapre.model.families import FAMILIES, refusal
 from scapre.paths import repository
 
 #: the shipped model, and what it is drawn with
@@ -21,7 +22,8 @@ def locate(model: str | Path) -> Path | None:
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: the model has no UNet (see ``refusal``) or no first text encoder, is one file, or holds pickles.
+        ValueError: the model has neither a UNet nor a transformer that can be edited (see ``families.refusal``) or no
+            first text encoder, is one file, or holds pickles.
     """
     if Path(model).suffix.lower() in ONE_FILE:
         raise ValueError(
@@ -37,11 +39,12 @@ def locate(model: str | Path) -> Path | None:
         index = dict(json.loads((place / "model_index.json").read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{place / 'model_index.json'} is damaged ({error}); restore it") from error
-    if "unet" not in index:  # refused before gigabytes are read
-        raise ValueError(refusal(index.get("_class_name", str(model)), "transformer" in index))
+    kind = (list(index.get("transformer") or ()) or [None])[-1]
+    if "unet" not in index and kind not in FAMILIES:  # refused before gigabytes are read
+        raise ValueError(refusal(index.get("_class_name", str(model)), kind))
     if index.get("text_encoder") == [None, None]:
         raise ValueError(NO_ENCODER.format(index.get("_class_name", str(model))))
-    for part in ("unet", "text_encoder", "text_encoder_2", "vae"):
+    for part in ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3", "vae"):
         if list(place.glob(f"{part}/*.bin")) and not list(place.glob(f"{part}/*.safetensors")):
             raise ValueError(
                 f"{place}/{part} holds its weights as .bin, a pickle, which is not read; write the model anew once, "
@@ -49,17 +52,6 @@ def locate(model: str | Path) -> Path | None:
                 ".save_pretrained(FOLDER), and name that folder"
             )
     return place
-
-
-def refusal(kind: str, transformer: bool) -> str:
-    """Say why a pipeline without a UNet (SD3, FLUX) is not edited."""
-    remedy = "use Stable Diffusion 1.x, 2.x or SDXL"
-    if not transformer:
-        return f"{kind} has no UNet to edit; {remedy}"
-    return (
-        f"{kind} denoises with joint attention, whose keys and values read text that the picture has already "
-        f"changed, so a closed form on text features is not exact there; {remedy}"
-    )
 
 
 def _local(model: str | Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Name, read and write the cross-attention projections: the only weights that change."""
+"""Name and read the weights that read text: cross-attention projections, or a transformer's first linear maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scapre.model.places import refusal
+from scapre.model.families import FAMILIES, Family, refusal
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -20,47 +20,73 @@ def unet_of(pipe: Any) -> nn.Module:
     vector a prompt, where a change for one concept would change every prompt that names it among others.
 
     Raises:
-        ValueError: see ``places.refusal``.
+        ValueError: it has none.
     """
     if getattr(pipe, "unet", None) is None:
-        raise ValueError(refusal(type(pipe).__name__, getattr(pipe, "transformer", None) is not None))
+        kind = type(pipe).__name__
+        raise ValueError(f"{kind} has no UNet, which this method edits; take one that edits to_k and to_v (confined)")
     # what torch.compile wraps keeps its names
     return getattr(pipe.unet, "_orig_mod", pipe.unet)
 
 
-def projection_names(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
-    """List the projections: ``to_v`` of all blocks, then ``to_k``; blocks down, up, mid.
+def denoiser_of(pipe: Any) -> nn.Module:
+    """Return what draws: the UNet, or a transformer of a known family.
 
-    The order is that of the released code's random draws.
+    Raises:
+        ValueError: see ``families.refusal``.
+    """
+    if getattr(pipe, "unet", None) is not None:
+        return unet_of(pipe)
+    found = getattr(pipe, "transformer", None)
+    found = getattr(found, "_orig_mod", found)
+    if found is None or family_of(found) is None:
+        raise ValueError(refusal(type(pipe).__name__, None if found is None else type(found).__name__))
+    return found
+
+
+def family_of(denoiser: nn.Module) -> Family | None:
+    """Look up how a transformer reads text; None for a UNet and for what is not known."""
+    return next((FAMILIES[kind.__name__] for kind in type(denoiser).__mro__ if kind.__name__ in FAMILIES), None)
+
+
+def projection_names(denoiser: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> list[str]:
+    """List the weights to edit: ``to_v`` of all blocks, then ``to_k``; of a UNet the blocks down, up, mid.
+
+    The order is that of the released code's random draws. Where text and picture attend to each other it is the
+    first linear maps alone, whatever the kinds.
 
     Raises:
         ValueError: the model has no cross-attention (``attn2``), or an edit of it would be without
             effect (fused projections) or ambiguous (an adapter is loaded).
     """
-    blocks = {plain_name(name): module for name, module in unet.named_modules() if name.endswith("attn2")}
-    if not blocks:
-        raise ValueError("this UNet has no cross-attention (attn2) to edit")
-    for name, block in blocks.items():
-        # the processor, not block.fused_projections, which stays set after unfusing
-        if type(getattr(block, "processor", None)).__name__.startswith("Fused"):
-            raise ValueError(
-                f"{name} has fused projections, so an edit of to_k and to_v would change nothing; "
-                "call pipe.unet.unfuse_qkv_projections() first"
-            )
-        for kind in kinds:
-            if hasattr(getattr(block, kind), "base_layer"):
-                raise ValueError(f"{name}.{kind} carries an adapter; {remedy(getattr(block, kind))}")
-    return [f"{block}.{kind}.weight" for kind in kinds for block in blocks]
+    if (family := family_of(denoiser)) is not None and family.first:
+        layers = {name: denoiser.get_submodule(name) for name in family.first}
+    else:
+        blocks = {plain_name(name): module for name, module in denoiser.named_modules() if name.endswith("attn2")}
+        if not blocks:
+            raise ValueError(f"this {type(denoiser).__name__} has no cross-attention (attn2) to edit")
+        for name, block in blocks.items():
+            # the processor, not block.fused_projections, which stays set after unfusing
+            if type(getattr(block, "processor", None)).__name__.startswith("Fused"):
+                raise ValueError(
+                    f"{name} has fused projections, so an edit of to_k and to_v would change nothing; "
+                    "call unfuse_qkv_projections() of the denoiser first"
+                )
+        layers = {f"{name}.{kind}": getattr(block, kind) for kind in kinds for name, block in blocks.items()}
+    for name, layer in layers.items():
+        if hasattr(layer, "base_layer"):
+            raise ValueError(f"{name} carries an adapter; {remedy(layer)}")
+    return [f"{name}.weight" for name in layers]
 
 
-def read_projections(unet: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> dict[str, Tensor]:
+def read_projections(denoiser: nn.Module, kinds: Sequence[str] = ("to_v", "to_k")) -> dict[str, Tensor]:
     """Copy the weights, ``(d_out, d)`` each, by parameter name.
 
     Raises:
         ValueError: see ``projection_names``; or a weight is quantised, offloaded, or holds NaN or infinity.
     """
-    found = held_by(unet)
-    return {name: plain(name, found.get(name)) for name in projection_names(unet, kinds)}
+    found = held_by(denoiser)
+    return {name: plain(name, found.get(name)) for name in projection_names(denoiser, kinds)}
 
 
 def plain(name: str, weight: Tensor | None) -> Tensor:

@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from scapre.model.places import NO_ENCODER
-from scapre.model.projections import remedy, unet_of
-from scapre.model.weights import ENCODERS
+from scapre.model.projections import remedy
+from scapre.model.weights import ENCODERS, parts_of
 
 
 def check_ready(pipe: Any) -> None:
     """Refuse a pipeline whose text features or weights are not what an edit would take them for.
 
     Raises:
-        ValueError: no UNet or no first text encoder (SDXL's refiner), a text encoder under an adapter, a UNet
-            that projects text before attention reads it, or weights that are offloaded.
+        ValueError: nothing to edit or no first text encoder (SDXL's refiner), a text encoder under an adapter, one
+            that the UNet's own pipeline does not read (Kolors), or weights that are offloaded.
     """
-    unet = unet_of(pipe)
+    parts = parts_of(pipe)
     if getattr(pipe, "text_encoder", None) is None or getattr(pipe, "tokenizer", None) is None:
         raise ValueError(NO_ENCODER.format(type(pipe).__name__))
-    kind = getattr(getattr(unet, "config", None), "encoder_hid_dim_type", None)
-    if kind not in (None, "ip_image_proj"):  # IP-Adapter's passes text on as it is
-        raise ValueError(f"this UNet projects text before attention reads it ({kind}); use Stable Diffusion or SDXL")
-    parts = {name: part for name in ENCODERS if (part := getattr(pipe, name, None)) is not None}
+    reader = type(pipe.text_encoder).__name__
+    if "unet" in parts and reader.startswith("ChatGLM"):
+        raise ValueError(f"{type(pipe).__name__} pads {reader}'s text on the left, which is not built; use SDXL")
     for name, part in parts.items():
-        if layer := next((layer for layer in part.modules() if hasattr(layer, "base_layer")), None):
+        layer = next((layer for layer in part.modules() if hasattr(layer, "base_layer")), None)
+        if layer is not None and name in ENCODERS:
             raise ValueError(f"{name} carries an adapter, so names mean something else with it; {remedy(layer)}")
-    for name, part in {"unet": unet, **parts}.items():
+    for name, part in parts.items():
         if any(weight.is_meta for weight in part.parameters()):
             raise ValueError(f"the {name} is offloaded; call pipe.remove_all_hooks() or load without offloading")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -48,6 +50,7 @@ def sample(
     if len(prompts) == 0 or len(prompts) != len(seeds):
         raise ValueError(f"{len(prompts)} prompts and {len(seeds)} seeds; give one seed for each prompt")
     pictures = []
+    asked = as_asked(pipe)
     starts = range(0, len(prompts), batch)
     with unchecked(pipe):
         for start in tqdm(starts, desc="sampling", disable=not progress or len(starts) < 2):
@@ -58,6 +61,7 @@ def sample(
                 guidance_scale=guidance,
                 generator=[torch.Generator().manual_seed(int(seed) % SEEDS) for seed in seeds[part]],
                 output_type="pt",
+                **asked,
             ).images.float()
             broken = ~drawn.isfinite().flatten(1).all(1)
             if broken.any():  # as a picture it would be black
@@ -67,6 +71,19 @@ def sample(
                 )
             pictures.append((drawn.cpu() * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1))
     return torch.cat(pictures)
+
+
+def known_of(pipe: Any) -> set[str]:
+    """Names of the arguments that a pipeline is called with."""
+    return set(inspect.signature(type(pipe).__call__).parameters)
+
+
+def as_asked(pipe: Any) -> dict[str, bool]:
+    """Arguments for the very size asked for, and without a warning where what cleans prompts is not installed."""
+    asked = {"use_resolution_binning": False}
+    if not all(find_spec(tool) for tool in ("bs4", "ftfy")):  # the pipelines then do the same, and say so each time
+        asked["clean_caption"] = False
+    return {name: value for name, value in asked.items() if name in known_of(pipe)}
 
 
 @contextmanager

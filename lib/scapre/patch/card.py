@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from scapre.model.families import FAMILIES
 from scapre.model.fingerprint import fingerprint
-from scapre.model.weights import part_of
+from scapre.model.weights import DENOISERS, part_of
 from scapre.patch.naming import SDXL_WIDTH
 from scapre.patch.patch import Patch
 
@@ -20,6 +22,8 @@ LOADING = {
     "webui": "pipe.load_lora_weights('FOLDER', weight_name='scapre-webui.safetensors')  # or copied to models/Lora",
     "pipeline": "pipe = diffusers.DiffusionPipeline.from_pretrained('FOLDER')",
 }
+#: of a transformer whose pipeline loads no adapter
+PEFT = "pipe.transformer = peft.PeftModel.from_pretrained(pipe.transformer, 'FOLDER')"
 #: which programs load a form; who uses another one would draw the concepts as before and not be told
 READERS = {
     "patch": "diffusers, and tools that read UCE's or ESD's files. A1111, Forge and ComfyUI load none of it: use "
@@ -32,6 +36,10 @@ READERS = {
     "peft. At another weight the edit is a part of itself.",
     "pipeline": "diffusers. Programs that read one-file checkpoints need it converted first.",
 }
+IN_TRANSFORMERS = (
+    "diffusers, adapters with peft. Programs that look for other names find none of these and say nothing, so the "
+    "concepts stay."
+)
 CLIP_SKIP = (
     "The edit was computed on the layer of the text encoder that the model reads by default. Drawn with `clip_skip`, "
     "names have other features, and what was erased may come through."
@@ -87,19 +95,21 @@ def card_text(
     drift = pd.DataFrame(patch.diagnostics).T
     columns = [c for c in ("drift", "retained_drift", "residual") if c in drift]
     shown = drift[columns].agg(["mean", "max"]) if columns else drift
-    bypasses = [*BYPASSES, CLIP_SKIP, *([] if form == "pipeline" else [UNDOABLE])]
+    bypasses = [*BYPASSES, *([] if form == "pipeline" else [UNDOABLE])]
+    family = FAMILIES.get(patch.provenance.get("denoiser", ""))
+    bypasses += [CLIP_SKIP] if family is None else [line for line in (family.side, family.note) if line]
     projections = (w for name, w in patch.changed.items() if name.endswith(("to_k.weight", "to_v.weight")))
-    if any(w.shape[1] == SDXL_WIDTH for w in projections):
+    if family is None and any(w.shape[1] == SDXL_WIDTH for w in projections):
         bypasses.append(POOLED)
     counts = pd.Series([part_of(name)[0] for name in patch.changed], dtype=str).value_counts()
-    if set(counts.index) - {"unet"}:
+    if set(counts.index) - set(DENOISERS):
         bypasses.append(FOREIGN)
     parts = [
         f"---\n{data.to_yaml()}\n---",
         f"# {base} without {count} concept{'s' if count > 1 else ''}",
         f"Edited by scapre: {', '.join(f'{n} weights of {part}' for part, n in counts.items())}; nothing else changed.",
-        _loading(form, list(counts.index)),
-        f"**Loaded by** {READERS[form]}",
+        _loading(form, list(counts.index), PEFT if without_loader(patch.provenance) else None),
+        f"**Loaded by** {READERS[form] if family is None else IN_TRANSFORMERS}",
         "## What and how",
         _facts(patch).to_frame("value").to_markdown(),
         "## How far the weights moved",
@@ -118,12 +128,20 @@ def card_text(
     return "\n\n".join(parts) + "\n"
 
 
-def _loading(form: str, parts: Sequence[str]) -> str:
+def without_loader(provenance: Mapping[str, Any]) -> bool:
+    """Whether adapters of the edited model are loaded by peft, not by its pipeline."""
+    family = FAMILIES.get(provenance.get("denoiser", ""))
+    return family is not None and not family.loads
+
+
+def _loading(form: str, parts: Sequence[str], peft: str | None) -> str:
     """How the exported folder is loaded; a plain patch is read by each part it edits."""
     lines = [LOADING.get(form, "state = safetensors.torch.load_file('FOLDER/patch.safetensors')")]
+    if peft is not None and form in ("lora", "dora"):
+        lines = [peft]
     if form == "patch":
         for part in parts:
-            own = "state" if part == "unet" else f"{{k.removeprefix('{part}.'): w for k, w in state.items()}}"
+            own = "state" if part in DENOISERS else f"{{k.removeprefix('{part}.'): w for k, w in state.items()}}"
             lines.append(f"pipe.{part}.load_state_dict({own}, strict=False)")
     return "\n".join(f"    {line}" for line in lines)
 

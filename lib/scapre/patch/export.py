@@ -14,11 +14,11 @@ from tqdm.auto import tqdm
 
 from scapre.files import claim_folder, new_folder, write_tensors, write_text
 from scapre.maths.bures import row_step_share
-from scapre.model.weights import part_of
+from scapre.model.weights import DENOISERS, part_of
 from scapre.patch.adapters import Adapter, dora, lora
-from scapre.patch.card import base_licence, card_text
+from scapre.patch.card import base_licence, card_text, without_loader
 from scapre.patch.edits import edit_record, edits_of, fill
-from scapre.patch.naming import FILES, diffusers_state, kohya_state, one_rank
+from scapre.patch.naming import FILES, diffusers_state, kohya_state, one_rank, peft_state
 from scapre.patch.patch import Patch
 from scapre.patch.places import PatchError, check_form
 
@@ -53,14 +53,16 @@ def make_adapters(
     check_form(form, rank, tolerance)
     if not patch.changed:
         raise PatchError("this patch changes nothing, so there is nothing to export")
+    if form == "webui" and "denoiser" in patch.provenance:
+        raise PatchError("A1111, Forge and ComfyUI have no names for this in a transformer; use form lora")
     held = (2,) if form == "dora" else (2, 4)
     if other := next((name for name, weight in patch.changed.items() if weight.ndim not in held), None):
         raise PatchError(f"{other} is no weight that a {form} holds; use form patch or pipeline")
     adapters = {}
     for name, new in tqdm(patch.changed.items(), desc=f"factoring, {form}", disable=not progress):
         old = patch.originals()[name]
-        # loaders read magnitudes in the UNet alone
-        if form == "dora" and part_of(name)[0] == "unet":
+        # loaders read magnitudes in the denoiser alone
+        if form == "dora" and part_of(name)[0] in DENOISERS:
             adapters[name] = dora(old, new, _share(patch, name, old, new), rank=rank, tolerance=tolerance)
         else:
             adapters[name] = lora(old, new, rank=rank, tolerance=tolerance)
@@ -142,8 +144,13 @@ def export(
             if form == "webui":
                 held = str(table["rank"].max())
                 about |= {"ss_network_module": "networks.lora", "ss_network_dim": held, "ss_network_alpha": held}
-            name_all = kohya_state if form == "webui" else diffusers_state
-            write_tensors(partial / FILES[form], name_all(adapters), about)
+            if without_loader(patch.provenance):
+                state, config = peft_state(adapters)
+                write_tensors(partial / "adapter_model.safetensors", state, about)
+                write_text(partial / "adapter_config.json", json.dumps(config, indent=1) + "\n")
+            else:
+                name_all = kohya_state if form == "webui" else diffusers_state
+                write_tensors(partial / FILES[form], name_all(adapters), about)
         text = card_text(patch, form, licence=licence, metrics=metrics, errors=table)
         write_text(partial / "README.md", text)
     return table

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from scapre.model.weights import ENCODERS, WRAPPER, part_of
+from scapre.model.weights import DENOISERS, ENCODERS, WRAPPER, part_of
 from scapre.patch.adapters import Adapter
 
 SDXL_WIDTH = 2048  # of text features
@@ -29,19 +29,42 @@ def one_rank(adapters: Mapping[str, Adapter]) -> dict[str, Adapter]:
 
 
 def diffusers_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
-    """Name the factors as ``load_lora_weights`` expects them, which knows two spellings: UNet and text encoders."""
+    """Name the factors as ``load_lora_weights`` expects them, which knows two spellings: denoiser and text encoders."""
     state: dict[str, Tensor] = {}
     for name, each in adapters.items():
         part, inner = part_of(name.removesuffix(".weight"))
-        if part == "unet":
-            names = [f"unet.{inner}.lora_A.weight", f"unet.{inner}.lora_B.weight"]
+        if part in DENOISERS:
+            names = [f"{part}.{inner}.lora_A.weight", f"{part}.{inner}.lora_B.weight"]
         else:
             stem = f"{part}.{_wrapped(inner)}.lora_linear_layer"
             names = [f"{stem}.down.weight", f"{stem}.up.weight"]
         state |= dict(zip(names, each.layers, strict=True))
         if each.magnitude is not None:
-            state[f"unet.{inner}.lora_magnitude_vector"] = each.magnitude
+            state[f"{part}.{inner}.lora_magnitude_vector"] = each.magnitude
     return state
+
+
+def peft_state(adapters: Mapping[str, Adapter]) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Name the factors as ``PeftModel.from_pretrained`` expects them, and write the configuration it reads.
+
+    For transformers whose pipelines load no adapter themselves.
+    """
+    state: dict[str, Tensor] = {}
+    for name, each in adapters.items():
+        stem = f"base_model.model.{name.removesuffix('.weight')}"
+        state |= dict(zip((f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"), each.layers, strict=True))
+        if each.magnitude is not None:
+            state[f"{stem}.lora_magnitude_vector"] = each.magnitude
+    rank = next(iter(adapters.values())).rank
+    config: dict[str, object] = {
+        "peft_type": "LORA",
+        "r": rank,
+        "lora_alpha": rank,
+        "target_modules": [name.removesuffix(".weight") for name in adapters],
+        "use_dora": any(each.magnitude is not None for each in adapters.values()),
+        "inference_mode": True,
+    }
+    return state, config
 
 
 def kohya_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
@@ -50,7 +73,7 @@ def kohya_state(adapters: Mapping[str, Adapter]) -> dict[str, Tensor]:
     Text encoders are ``lora_te``, those of SDXL ``lora_te1`` and ``lora_te2``. The scale alpha / rank is 1.
     """
     two = any(each.down.shape[1] == SDXL_WIDTH or part_of(name)[0] == ENCODERS[1] for name, each in adapters.items())
-    prefixes = dict(zip(ENCODERS, ("lora_te1", "lora_te2") if two else ("lora_te", ""), strict=True))
+    prefixes = dict(zip(ENCODERS[:2], ("lora_te1", "lora_te2") if two else ("lora_te", ""), strict=True))
     state = {}
     for name, each in adapters.items():
         part, inner = part_of(name.removesuffix(".weight"))

@@ -89,7 +89,7 @@ class Patch:
         """Return the edit of one part of the pipeline, as what is left where another part is foreign.
 
         Args:
-            name: ``unet``, ``text_encoder`` or ``text_encoder_2``.
+            name: ``unet``, ``transformer``, ``text_encoder`` or ``text_encoder_2``.
 
         Raises:
             ValueError: this patch edits no such part.

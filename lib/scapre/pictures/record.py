@@ -12,6 +12,7 @@ import pandas as pd
 from scapre.concepts.names import same_name
 from scapre.files import write_text
 from scapre.model.fingerprint import model_sample
+from scapre.model.projections import denoiser_of
 from scapre.patch.edits import edit_record, edits_of
 from scapre.patch.patch import Patch
 from scapre.pictures.places import LIST, RECORD, GenerationError
@@ -95,7 +96,7 @@ def _about(pipe: Any, patch: Patch | None) -> dict[str, Any]:
     return {
         "model": Path(str(getattr(pipe, "name_or_path", "") or "unnamed")).name,
         "weights": model_sample(pipe, () if patch is None else patch.edited),
-        "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        "dtype": str(denoiser_of(pipe).dtype).removeprefix("torch."),
         "scheduler": json.loads(json.dumps({"class": type(scheduler).__name__, **settings}, default=str)),
         "safety_checker": "off while drawing" if getattr(pipe, "safety_checker", None) is not None else "none",
         "edits": edits_of(pipe),

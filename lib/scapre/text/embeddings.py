@@ -19,11 +19,19 @@ from scapre.model.weights import ENCODERS
 class Encoded:
     """Hidden states of prompts: ``hidden (m, T, d)`` and ``last (m,)``, the last content token.
 
-    ``last`` of an empty prompt is 0, the start token, as in the released code.
+    ``last`` of an empty prompt is 0, the start token, as in the released code. ``live (m,)`` positions count, those
+    behind them are padding that attention masks; None: all do. ``both_ways``: every token knows the whole sentence.
     """
 
     hidden: Tensor
     last: Tensor
+    live: Tensor | None = None
+    both_ways: bool = False
+
+    @property
+    def ends(self) -> Tensor:
+        """How many positions count, ``(m,)``."""
+        return torch.full_like(self.last, self.hidden.shape[1]) if self.live is None else self.live
 
     @property
     def features(self) -> Tensor:
@@ -55,7 +63,7 @@ def read_tokens(pipe: Any, sentences: Sequence[str]) -> list[tuple[tuple[int, ..
 
     Sentences of equal ids are one to the model.
     """
-    tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2")]
+    tokenizers = [getattr(pipe, name, None) for name in ("tokenizer", "tokenizer_2", "tokenizer_3")]
     read = [
         t(_spelt(pipe, sentences, t), add_special_tokens=False, verbose=False).input_ids
         for t in tokenizers
@@ -179,28 +187,43 @@ def run_encoder(encoder: Any, tokens: Any, device: torch.device, **options: bool
     return encoder(tokens.input_ids.to(device), attention_mask=mask, **options)
 
 
-def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
-    """Pair positions of targets and replacements, last content token first.
+def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor, ahead: int = 0) -> Contexts:
+    """Pair positions of targets and replacements, last content token on last content token.
 
     With f the larger of the two last positions, the target gives positions
-    f_o … T−1−(f−f_o) and the replacement f_n … T−1−(f−f_n): equally many.
+    f_o … T−1−(f−f_o) and the replacement f_n … T−1−(f−f_n): equally many. Positions that a mask hides are none.
+
+    Args:
+        ahead: how many positions before the last content token take part as well, where both sides have them.
     """
-    length = targets.hidden.shape[1]
-    step = torch.arange(length, device=targets.hidden.device)
+    step = torch.arange(targets.hidden.shape[1] + ahead, device=targets.hidden.device) - ahead
 
-    def shift(encoded: Encoded) -> Tensor:
-        place = (encoded.last[:, None] + step).clamp(max=length - 1)
-        return torch.gather(encoded.hidden, 1, place[..., None].expand_as(encoded.hidden))
+    def shift(encoded: Encoded) -> tuple[Tensor, Tensor]:
+        place = encoded.last[:, None] + step
+        there = (place >= 0) & (place < encoded.ends[:, None])
+        place = torch.minimum(place.clamp(min=0), encoded.ends[:, None] - 1)
+        return torch.gather(encoded.hidden, 1, place[..., None].expand(-1, -1, encoded.hidden.shape[2])), there
 
-    count = length - torch.maximum(targets.last, anchors.last[anchor_of])
-    longest = int(count.max())
-    paired = shift(targets) * (step < count[:, None])[..., None]
-    first = torch.zeros_like
-    return Contexts(
-        paired[:, :longest], shift(anchors)[:, :longest], anchor_of, first(targets.last), first(anchors.last)
-    )
+    (rows, mine), (instead, theirs) = shift(targets), shift(anchors)
+    paired = mine & theirs[anchor_of]
+    longest = int(paired.any(0).nonzero().max()) + 1
+    first = torch.full_like(targets.last, ahead), torch.full_like(anchors.last, ahead)
+    return Contexts((rows * paired[..., None])[:, :longest], instead[:, :longest], anchor_of, *first)
 
 
 def pair_whole(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:
-    """Pair every position of a target with the same position of its replacement, the start token included."""
-    return Contexts(targets.hidden, anchors.hidden, anchor_of, targets.last, anchors.last)
+    """Pair every position of a target with the same position of its replacement, the start token included.
+
+    Behind the end of a replacement its last position is repeated.
+    """
+    if targets.live is None or anchors.live is None:
+        return Contexts(targets.hidden, anchors.hidden, anchor_of, targets.last, anchors.last)
+    longest = max(targets.hidden.shape[1], anchors.hidden.shape[1])
+    step = torch.arange(longest, device=targets.hidden.device)
+
+    def filled(encoded: Encoded, repeated: bool) -> Tensor:
+        place = torch.minimum(step, encoded.ends[:, None] - 1)
+        rows = torch.gather(encoded.hidden, 1, place[..., None].expand(-1, -1, encoded.hidden.shape[2]))
+        return rows if repeated else rows * (step < encoded.ends[:, None])[..., None]
+
+    return Contexts(filled(targets, False), filled(anchors, True), anchor_of, targets.last, anchors.last)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from scapre.maths.linalg import add_upper, mirrored, nearest
@@ -84,14 +86,18 @@ class ConceptStatistics:
         return total
 
 
-def matched(statistics: ConceptStatistics) -> ConceptStatistics:
+def matched(statistics: ConceptStatistics, owner: Tensor | None = None) -> ConceptStatistics:
     """Replace each target by its nearest retained concept, in the same sentences; without any, change nothing.
+
+    Args:
+        owner: places of the retained concepts that replace the targets, ``(m,)``; None: the nearest.
 
     Contexts are paired as ``embeddings.pair_contexts`` would: as far as both sides reach.
     """
     if len(statistics.retained) == 0:
         return statistics
-    owner, share = nearest(statistics.targets, statistics.retained), statistics.share
+    share = statistics.share
+    owner = nearest(statistics.targets, statistics.retained) if owner is None else owner
     places = owner[:, None] * share + torch.arange(share, device=owner.device)
     anchor_of = places.flatten()
     targets, kept = statistics.contexts.targets, statistics.kept
@@ -115,6 +121,51 @@ _known: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def know_moment(contexts: Tensor, moment: Tensor) -> None:
     """Tell ``second_moment`` what it would compute of these very contexts."""
     _known[contexts] = moment
+
+
+def together(streams: Sequence[ConceptStatistics]) -> ConceptStatistics:
+    """Put what one layer reads of several text encoders into one: each concept once a stream, each as if its own.
+
+    Streams differ in size by orders of magnitude (CLIP's tokens and T5's); each is scaled so that the contexts of the
+    targets carry the same Σ‖c‖² in all of them and together what they carried before.
+    """
+    if len(streams) == 1:
+        return streams[0]
+    sizes = [float(s.contexts.targets.double().square().sum()) for s in streams]
+    mean = sum(sizes) / len(sizes)
+    even = [scaled(s, (mean / size) ** 0.5 if size > 0 else 1.0) for s, size in zip(streams, sizes, strict=True)]
+    pairs = [s.contexts for s in even]
+
+    def stacked(contexts: Sequence[Tensor]) -> Tensor:
+        longest = max(each.shape[1] for each in contexts)
+        return torch.cat([pad(each, (0, 0, 0, longest - each.shape[1])) for each in contexts])
+
+    owners, before = [], 0
+    for each in pairs:
+        owners.append(each.anchor_of + before)
+        before += len(each.anchors)
+    return ConceptStatistics(
+        contexts=Contexts(
+            stacked([each.targets for each in pairs]),
+            stacked([each.anchors for each in pairs]),
+            torch.cat(owners),
+            torch.cat([each.last for each in pairs]),
+            torch.cat([each.anchor_last for each in pairs]),
+        ),
+        kept=stacked([s.kept for s in even]),
+        **{
+            n: torch.cat([getattr(s, n) for s in even])
+            for n in ("targets", "anchors", "retained", "kept_last", "blank")
+        },
+    )
+
+
+def scaled(statistics: ConceptStatistics, scale: float) -> ConceptStatistics:
+    """The same concepts with all features ``scale`` times as large: W is asked for the same, a ridge weighs less."""
+    s, pairs = statistics, statistics.contexts
+    contexts = replace(pairs, targets=pairs.targets * scale, anchors=pairs.anchors * scale)
+    rows = {name: getattr(s, name) * scale for name in ("targets", "anchors", "retained", "kept", "blank")}
+    return replace(s, contexts=contexts, **rows)
 
 
 def second_moment(contexts: Tensor) -> Tensor:
