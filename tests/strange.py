@@ -1,4 +1,4 @@
-"""What people might hand to a reader, for property tests: pieces of tables in any order, text, bytes."""
+"""What people might hand to a reader, for property tests: pieces of tables in any order, text, bytes, damaged files."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def files() -> st.SearchStrategy[bytes]:
 def repeated(examples: int) -> settings:
     """Settings of a property test: the same examples every time."""
     return settings(max_examples=examples, derandomize=True, deadline=None, database=None)
+
+
+def damages() -> st.SearchStrategy[tuple[float, int | None]]:
+    """A place as a share of a file, its head more often, and the bit to flip there; None: the file ends there."""
+    place = st.one_of(st.floats(0, 1, exclude_max=True), st.floats(0, 0.15))
+    return st.tuples(place, st.one_of(st.none(), st.integers(0, 7)))
+
+
+def damaged(data: bytes, share: float, bit: int | None) -> bytes:
+    """A file's content after one of ``damages``."""
+    place = int(share * len(data))
+    return data[:place] if bit is None else data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]

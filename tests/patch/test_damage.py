@@ -7,22 +7,10 @@ from pathlib import Path
 import pytest
 import scapre
 from hypothesis import given
-from hypothesis import strategies as st
 from scapre.editing.memory import Memory
 from scapre.patch.places import PatchError, undo_path
-from strange import repeated
+from strange import damaged, damages, repeated
 from toys import tiny_pipe
-
-#: the place as a share of the file, and the bit to flip there; None: the file ends there
-DAMAGE = st.tuples(
-    st.one_of(st.floats(0, 1, exclude_max=True), st.floats(0, 0.15)), st.one_of(st.none(), st.integers(0, 7))
-)
-
-
-def damaged(data: bytes, share: float, bit: int | None) -> bytes:
-    place = int(share * len(data))
-    return data[:place] if bit is None else data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,7 +22,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @repeated(500)
-@given(DAMAGE)
+@given(damages())
 def test_a_damaged_patch_is_refused(files: Path, damage: tuple[float, int | None]) -> None:
     bad = files / "bad.safetensors"
     bad.write_bytes(damaged((files / "patch.safetensors").read_bytes(), *damage))
@@ -42,8 +30,8 @@ def test_a_damaged_patch_is_refused(files: Path, damage: tuple[float, int | None
         scapre.Patch.load(bad)
 
 
-@repeated(200)
-@given(DAMAGE)
+@repeated(500)
+@given(damages())
 def test_a_damaged_companion_is_refused(files: Path, damage: tuple[float, int | None]) -> None:
     (files / "two.safetensors").write_bytes((files / "patch.safetensors").read_bytes())
     companion = undo_path(files / "patch.safetensors").read_bytes()
@@ -53,7 +41,7 @@ def test_a_damaged_companion_is_refused(files: Path, damage: tuple[float, int | 
 
 
 @repeated(500)
-@given(DAMAGE)
+@given(damages())
 def test_a_damaged_memory_is_refused(files: Path, damage: tuple[float, int | None]) -> None:
     bad = files / "bad-memory.safetensors"
     bad.write_bytes(damaged((files / "memory.safetensors").read_bytes(), *damage))

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from scapre.model.fingerprint import PARTS
 from scapre.model.places import EMOJI, locate
 from scapre.model.projections import denoiser_of
+from scapre.model.sums import check_sums
 
 
 def load_pipeline(
@@ -34,8 +36,9 @@ def load_pipeline(
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: a file is damaged, ``dtype`` is not a floating type, or the model is of a kind that
-            cannot be edited (``families.refusal``).
+        ValueError: a file is damaged (cut short, not what the folder's ``SHA256SUMS`` says, or holding NaN or
+            infinity), ``dtype`` is not a floating type, or the model is of a kind that cannot be edited
+            (``families.refusal``).
     """
     # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
     from diffusers import DiffusionPipeline
@@ -43,6 +46,8 @@ def load_pipeline(
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating torch type such as torch.float32, got {dtype}")
     place = locate(model)
+    if place is not None:
+        check_sums(place)
     try:
         # strict: a pickle is never read in place of a missing safetensors file
         with _quietly():
@@ -57,9 +62,12 @@ def load_pipeline(
         raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}{_variants(place)}") from error
     except Exception as error:
         raise ValueError(f"{model} is damaged and cannot be loaded: {error}{_variants(place)}") from error
-    for name, parameter in denoiser_of(pipe).named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ValueError(f"{model}: weight {name} of the denoiser holds NaN or infinity; restore the model")
+    denoiser_of(pipe)  # refuses other kinds
+    parts = {name: part for name in ("unet", "transformer", *PARTS) if (part := getattr(pipe, name, None)) is not None}
+    for part, module in parts.items():
+        for name, weight in module.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise ValueError(f"{model}: weight {name} of {part} holds NaN or infinity; restore the model")
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from scapre.files import write_tensors
+from scapre.model.sums import check_sums, write_sums
 from scapre.paths import judge_folder
 
 PARTS = ("judge", "captioner")  # files
@@ -132,6 +133,7 @@ def save_judges(judges: Judges, folder: Path) -> None:
     for name, module in zip(PARTS, (judges.judge, judges.captioner), strict=True):
         state = {k: v.half() if v.is_floating_point() else v for k, v in module.state_dict().items()}
         write_tensors(folder / f"{name}.safetensors", state, names)
+    write_sums(folder)
 
 
 def load_judges(folder: Path | None = None) -> Judges:
@@ -139,12 +141,13 @@ def load_judges(folder: Path | None = None) -> Judges:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is truncated or of another shape.
+        ValueError: a file is truncated, of another shape, not finite, or not what the folder's ``SHA256SUMS`` says.
     """
     folder = folder or judge_folder()
     for name in PARTS:
         if not (folder / f"{name}.safetensors").is_file():
             raise FileNotFoundError(f"{folder / name}.safetensors is missing; restore it, or run `scapre train judges`")
+    check_sums(folder)
     try:
         return _assembled(folder)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:  # of readers and of shapes
@@ -157,6 +160,8 @@ def _assembled(folder: Path) -> Judges:
         with safe_open(folder / f"{name}.safetensors", "pt") as stored:
             names = stored.metadata()
             states[name] = {k: stored.get_tensor(k) for k in stored.keys()}
+        if bad := [k for k, weight in states[name].items() if not weight.isfinite().all()]:
+            raise ValueError(f"{bad[0]} of the {name} holds NaN or infinity")
     objects, styles = json.loads(names["objects"]), json.loads(names["styles"])
     judge = Judge(len(objects), len(styles))
     captioner = Captioner(states["captioner"]["project.weight"].shape[1])

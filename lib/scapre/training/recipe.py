@@ -16,6 +16,7 @@ from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
 from scapre.files import write_tensors, write_text
 from scapre.model.backbones import load_pipeline
+from scapre.model.sums import write_sums
 from scapre.paths import control_folder, data_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import judges as judge_training
@@ -111,6 +112,7 @@ def train_control(folder: Path, schedule: Schedule) -> Path:
     pool = unet_training.build_pool(images, rest, pipe.tokenizer, pipe.text_encoder, pipe.vae)
     unet = unet_training.train_denoiser(pool, folder, schedule)
     unet.to(torch.float16).save_pretrained(control_folder() / "unet")
+    write_sums(control_folder())
     return control_folder() / "unet"
 
 
@@ -151,6 +153,7 @@ def assemble() -> Path:
         # diffusers notes where a part was loaded from: a path of this machine
         about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
         write_text(config, json.dumps(about, indent=2) + "\n")
+    write_sums(model_folder())
     save_judges(trained_judges(), judge_folder())
     return model_folder()
 

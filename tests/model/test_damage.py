@@ -1,0 +1,98 @@
+"""Files of a model cut short or with flipped bits, at any place: refused, or finite numbers; never another error."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import scapre
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scapre.model.sums import SUMS, check_sums, write_sums
+from scapre.paths import judge_folder, model_folder
+from strange import damaged, damages, repeated
+from trained_toys import tiny_pipeline
+
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy") / "model"
+    tiny_pipeline().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vouched(toy: Path) -> Path:
+    folder = shutil.copytree(toy, toy.parent / "vouched")
+    write_sums(folder)
+    return folder
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors"))
+
+
+@repeated(500)
+@given(st.integers(0, 9), damages())
+def test_any_damage_to_a_model_with_sums_is_refused(vouched: Path, which: int, damage: tuple[float, int | None]) -> None:
+    file = files(vouched)[which]
+    before = file.read_bytes()
+    file.write_bytes(damaged(before, *damage))
+    try:
+        with pytest.raises((ValueError, FileNotFoundError), match="damaged"):
+            scapre.load_pipeline(vouched)
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.slow
+@repeated(500)
+@given(st.integers(0, 9), damages())
+def test_any_damage_to_a_model_of_other_people_is_refused_or_finite(
+    toy: Path, which: int, damage: tuple[float, int | None]
+) -> None:
+    file = files(toy)[which]
+    before = file.read_bytes()
+    file.write_bytes(damaged(before, *damage))
+    try:
+        pipe = scapre.load_pipeline(toy)
+    except (ValueError, FileNotFoundError) as error:
+        assert str(toy) in str(error)
+    else:
+        assert damage[1] is not None  # a flipped bit of a number is another number, which no one can see
+        assert all(torch.isfinite(weight).all() for weight in pipe.unet.parameters())
+    finally:
+        file.write_bytes(before)
+
+
+def test_the_shipped_files_are_vouched_for_and_their_lists_whole(tmp_path: Path) -> None:
+    for folder in (model_folder(), judge_folder()):
+        listed = {line.split("  ", 1)[1] for line in (folder / SUMS).read_text().splitlines()}
+        assert listed == {file.relative_to(folder).as_posix() for file in files(folder)}
+        check_sums(folder)
+    other = shutil.copytree(model_folder(), tmp_path / "copy")
+    unet = other / "unet" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(unet.read_bytes())
+    data[-1_000_000] ^= 1
+    unet.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged: .*restore it with git, or remove SHA256SUMS"):
+        scapre.load_pipeline(other)
+    (other / SUMS).write_text("no list\n")
+    with pytest.raises(ValueError, match="SHA256SUMS is damaged"):
+        scapre.load_pipeline(other)
+    (other / SUMS).unlink()
+    assert scapre.load_pipeline(other).unet is not None  # changed on purpose: it loads
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_numbers_that_are_not_finite_are_refused_in_every_part(tmp_path: Path, part: str, value: float) -> None:
+    pipe = copy.deepcopy(tiny_pipeline())
+    next(getattr(pipe, part).parameters()).data.flatten()[0] = value
+    pipe.save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match=f"of {part} holds NaN or infinity; restore the model"):
+        scapre.load_pipeline(tmp_path / "model")
