@@ -17,7 +17,6 @@ from strange import damaged, damages, repeated
 from trained_toys import tiny_pipeline
 
 
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy") / "model"
@@ -38,7 +37,9 @@ def files(folder: Path) -> list[Path]:
 
 @repeated(500)
 @given(st.integers(0, 9), damages())
-def test_any_damage_to_a_model_with_sums_is_refused(vouched: Path, which: int, damage: tuple[float, int | None]) -> None:
+def test_any_damage_to_a_model_with_sums_is_refused(
+    vouched: Path, which: int, damage: tuple[float, int | None]
+) -> None:
     file = files(vouched)[which]
     before = file.read_bytes()
     file.write_bytes(damaged(before, *damage))
@@ -60,13 +61,12 @@ def test_any_damage_to_a_model_of_other_people_is_refused_or_finite(
     file.write_bytes(damaged(before, *damage))
     try:
         pipe = scapre.load_pipeline(toy)
-    except (ValueError, FileNotFoundError) as error:
-        assert str(toy) in str(error)
-    else:
-        assert damage[1] is not None  # a flipped bit of a number is another number, which no one can see
-        assert all(torch.isfinite(weight).all() for weight in pipe.unet.parameters())
+    except (ValueError, FileNotFoundError):
+        return
     finally:
         file.write_bytes(before)
+    assert damage[1] is not None  # a flipped bit of a number is another number, which no one can see
+    assert all(torch.isfinite(weight).all() for weight in pipe.unet.parameters())
 
 
 def test_the_shipped_files_are_vouched_for_and_their_lists_whole(tmp_path: Path) -> None:

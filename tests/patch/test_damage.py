@@ -12,6 +12,7 @@ from scapre.patch.places import PatchError, undo_path
 from strange import damaged, damages, repeated
 from toys import tiny_pipe
 
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("damage")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pkgutil import resolve_name
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scapre.methods.closed.names import CLOSED
@@ -20,30 +18,10 @@ if TYPE_CHECKING:  # the table is read without torch; solvers are imported when 
     from scapre.text.statistics import ConceptStatistics
 
 
-class _Methods(Mapping[str, Method]):
-    """Every method by name; one that trains is imported when it is looked up."""
-
-    def __getitem__(self, name: str) -> Method:
-        return CLOSED[name] if name in CLOSED else _trained(name)
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (*CLOSED, *TRAINED)
-
-    def __len__(self) -> int:
-        return len(CLOSED) + len(TRAINED)
-
-    def __contains__(self, name: object) -> bool:
-        return name in CLOSED or name in TRAINED
-
-
-@cache
-def _trained(name: str) -> Method:
-    about, home = TRAINED[name]
-    kind = resolve_name(f"scapre.methods.{home}")
-    return Method(about, kind.defaults(), home, kind.grids(), matches=kind.matches, whole=True)
-
-
-METHODS: Mapping[str, Method] = _Methods()
+METHODS: dict[str, Method] = CLOSED | {
+    name: Method(about, kind.defaults(), home, kind.grids(), matches=kind.matches, whole=True)
+    for name, (about, home, kind) in TRAINED.items()
+}
 #: the method of a call that names none: of Stable Diffusion, and of a transformer
 DEFAULT, ALONE = "staged", "confined"
 #: names that were, and what to say of them
@@ -59,7 +37,7 @@ def methods(*, trained: bool = True) -> dict[str, str]:
         trained: also those that train.
     """
     abouts = {name: method.about for name, method in CLOSED.items()}
-    return abouts | {name: about for name, (about, _) in TRAINED.items()} if trained else abouts
+    return abouts | {name: about for name, (about, _, _) in TRAINED.items()} if trained else abouts
 
 
 def find_method(name: str) -> Method:
@@ -85,7 +63,10 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name} has no setting {', '.join(unknown)}; it knows {', '.join(known)}")
-    return {key: checked(key, settings.get(key, default), default) for key, default in known.items()}
+    values = {key: checked(key, settings.get(key, default), default) for key, default in known.items()}
+    if name in TRAINED:
+        TRAINED[name][2](**values)  # refuses words and counts that make no sense
+    return values
 
 
 def build_solver(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -10,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch
+from scapre.methods.trained.knobs import ConceptAblationSettings
 from scapre.methods.trained.on_pictures import PictureEraser
 
 
-@dataclass
-class ConceptAblation(PictureEraser):
+class ConceptAblation(ConceptAblationSettings, PictureEraser):
     """‖ε(x_t^a, c) − sg ε(x_t^a, a)‖² + prior · ‖ε(x_t^a, a) − noise‖².
 
     The teacher is the current student, as released: it drifts. The gradient through the start token's key and
@@ -22,23 +21,9 @@ class ConceptAblation(PictureEraser):
     mask of the valid region) there is none. Every picture of a batch belongs to a target drawn at random.
 
     Source: Kumari et al. 2023 (arXiv 2303.13516), Eq. 6, and its released code.
-
-    Attributes:
-        prior: weight of the anchor's own denoising loss. Where target and anchor share words 1 as published, which
-            is 0.25 here: the released code sums the first term over the four channels.
-        teacher: ``current``, or ``frozen``: the paper's idea.
     """
 
-    learning_rate: float = 1.6e-5
-    batch: int = 8
-    weight_decay: float = 0.01
-    prior: float = 0.0
-    teacher: str = "current"
-
-    method: ClassVar[str] = "concept-ablation"
-    matches: ClassVar[bool] = True
     published: ClassVar[str] = "kv"
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"teacher": ("current", "frozen")}
 
     def enrol(self) -> None:
         """Let no gradient through the keys and values of the start token."""

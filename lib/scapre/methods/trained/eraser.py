@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -11,73 +10,24 @@ from torch import Tensor, nn
 
 from scapre.methods.solution import Wish
 from scapre.methods.trained.denoiser import Denoiser
-from scapre.methods.trained.student import SELECTIONS, apprentice, trained_names
+from scapre.methods.trained.settings import EraserSettings
+from scapre.methods.trained.student import apprentice, trained_names
 
-#: settings that count at least one
-COUNTS = {"batch", "pictures", "drawing_steps", "reuse", "epochs", "rank", "surrogates", "renew_every"}
 #: tensors whose first dimension is the batch
 Batch = dict[str, Tensor]
 #: one tensor a trained parameter; None where a loss does not reach it
 Gradient = list[Tensor | None]
 
 
-@dataclass
-class Eraser:
-    """A method at work. Its fields are its settings.
+class Eraser(EraserSettings):
+    """A method at work. Its fields are its settings."""
 
-    Attributes:
-        steps: of all concepts together, or of each where the method is ``sequential``.
-        learning_rate: of Adam, unless the method says otherwise.
-        batch: pictures a step.
-        trained: ``as-published``, or a selection of ``student.trained_names``.
-        weight_decay: of AdamW; 0 is Adam.
-    """
-
-    steps: int = 100
-    learning_rate: float = 1e-5
-    batch: int = 1
-    trained: str = "as-published"
-    weight_decay: float = 0.0
-
-    #: the name in ``names.TRAINED``
-    method: ClassVar[str] = ""
-    #: without anchors given, targets are replaced by their nearest kept concepts
-    matches: ClassVar[bool] = False
     #: the selection that the paper trains
     published: ClassVar[str] = "cross-attention"
     #: concepts are taken one after another, each from where the last one ended
     sequential: ClassVar[bool] = False
     #: the norm gradients are cut to; None: never
     clip: ClassVar[float | None] = None
-    #: numbers of steps to try, the published one among them
-    lengths: ClassVar[tuple[int, ...]] = (30, 100, 300)
-    #: settings that are words, and the words
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {}
-
-    def __post_init__(self) -> None:
-        """Refuse settings that make no sense.
-
-        Raises:
-            ValueError: a count that must be at least 1, or a word that is not known.
-        """
-        words = {"trained": ("as-published", *SELECTIONS)} | self.choices
-        for field in fields(self):
-            value, name = getattr(self, field.name), field.name
-            if name in words and value not in words[name]:
-                raise ValueError(f"{name} of {self.method} is one of {', '.join(words[name])}, not {value!r}")
-            if name in COUNTS and value < 1:
-                raise ValueError(f"{name} of {self.method} must be at least 1, got {value}")
-
-    @classmethod
-    def grids(cls) -> dict[str, tuple[float, ...]]:
-        """What to try on a model smaller than the paper's: up to 100 times its rate, other numbers of steps."""
-        rates = tuple(round(factor * cls.learning_rate, 12) for factor in (1, 10, 30, 100))
-        return {"learning_rate": rates, "steps": cls.lengths}
-
-    @classmethod
-    def defaults(cls) -> dict[str, Any]:
-        """The settings and their values as published."""
-        return {field.name: field.default for field in fields(cls)}
 
     def open(self, pipe: Any, wish: Wish, seed: int = 0, *, progress: bool = False) -> None:
         """Meet a pipeline: encode prompts, draw pictures, make the student. The pipeline is not changed.

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch, Eraser
+from scapre.methods.trained.knobs import EsdSettings
+from scapre.methods.trained.settings import WalkSettings
 
 
-@dataclass
-class Walker(Eraser):
-    """A method whose x_t are states of the model's own trajectories; no pictures are needed.
-
-    Attributes:
-        drawing_steps: of a whole DDIM trajectory.
-        drawing_guidance: along it.
-        reuse: steps that draw their states from one trajectory; 1: a new one every step, as published.
-    """
-
-    drawing_steps: int = 50
-    drawing_guidance: float = 3.0
-    reuse: int = 1
+class Walker(WalkSettings, Eraser):
+    """A method whose x_t are states of the model's own trajectories; no pictures are needed."""
 
     def read(self) -> None:
         """Encode the targets; no trajectory is there yet."""
@@ -60,8 +48,7 @@ class Walker(Eraser):
         return {"x": states[place, torch.arange(self.batch, device=ids.device)], "t": times[place], "c": ids}
 
 
-@dataclass
-class Esd(Walker):
+class Esd(EsdSettings, Walker):
     """‖ε(x_t, c) − [ε₀(x_t, ∅) − η(ε₀(x_t, c) − ε₀(x_t, ∅))]‖².
 
     Each picture of a batch follows a target drawn at random, all within one budget of steps.
@@ -69,19 +56,7 @@ class Esd(Walker):
     Source: Gandikota et al. 2023 (arXiv 2303.07345), Eq. 6, and its released code, of which two formulas are known:
     ``paper`` takes its states from the student; ``code-2025`` regresses on ε₀(c) − η(ε₀(c) − ε₀(∅)), its states
     from the frozen model, so that its η is one more than the paper's.
-
-    Attributes:
-        eta: η; as published 1 in ``paper``, 2 in ``code-2025`` (the same target).
-        formula: ``paper`` or ``code-2025``.
     """
-
-    steps: int = 1000
-    eta: float = 1.0
-    formula: str = "paper"
-
-    method: ClassVar[str] = "esd"
-    lengths: ClassVar[tuple[int, ...]] = (100, 300, 1000)
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"formula": ("paper", "code-2025")}
 
     def guide(self) -> torch.nn.Module:
         """The student, or in the code of 2025 the frozen model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -10,11 +9,11 @@ from torch import Tensor
 
 from scapre.methods.trained.attention import Attentions, concept_tokens
 from scapre.methods.trained.eraser import Batch, said
+from scapre.methods.trained.knobs import ForgetMeNotSettings
 from scapre.methods.trained.on_pictures import PictureEraser
 
 
-@dataclass
-class ForgetMeNot(PictureEraser):
+class ForgetMeNot(ForgetMeNotSettings, PictureEraser):
     """‖A_{l,h}[q, i]‖₂ over every cross-attention l, head h, pixel q and the tokens i ∈ S of the concept.
 
     One vector and its plain norm, neither squared nor averaged, so a step does not shrink with the attention: the
@@ -22,21 +21,8 @@ class ForgetMeNot(PictureEraser):
     The released code's optional stage before, textual inversion of the concept, is not part of it.
 
     Source: Zhang et al. 2023 (arXiv 2303.17591), and its released code.
-
-    Attributes:
-        use_pooler: S also holds every position of the end token. Where prompts are padded with it, as in
-            Stable Diffusion 1.x, S is nearly the whole prompt.
-        real_pictures: train on the emoji in their styles, as the paper on photographs, instead of drawings.
     """
 
-    steps: int = 35
-    learning_rate: float = 2e-6
-    weight_decay: float = 0.01
-    use_pooler: bool = True
-    real_pictures: bool = False
-
-    method: ClassVar[str] = "forget-me-not"
-    lengths: ClassVar[tuple[int, ...]] = (10, 35, 100)
     published: ClassVar[str] = "unet"
     clip: ClassVar[float | None] = 1.0
 

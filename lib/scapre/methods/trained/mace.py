@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -12,13 +11,13 @@ from torch import Tensor
 from scapre.methods.closed.uce import ridge_change
 from scapre.methods.trained.attention import Attentions, concept_tokens
 from scapre.methods.trained.eraser import Batch, said
+from scapre.methods.trained.knobs import MaceSettings
 from scapre.methods.trained.lora import add_lora, product, restart
 from scapre.methods.trained.on_pictures import PictureEraser
 from scapre.methods.trained.student import apprentice, trained_names
 
 
-@dataclass
-class Mace(PictureEraser):
+class Mace(MaceSettings, PictureEraser):
     """Refine, train, fuse.
 
         W' = argmin Σ‖W e − W₀ e_a‖² + ρ Σ‖(W − W₀) p‖² + λ‖W − W₀‖²      the words around a target
@@ -32,35 +31,13 @@ class Mace(PictureEraser):
 
     Source: Lu et al. 2024 (arXiv 2403.06135), Eqs. 2–7; the released code is not freely licensed and was not opened.
     Rank, learning rate and weights are not in the text: ours.
-
-    Attributes:
-        steps: of each target.
-        rank: of an adapter.
-        ridge: λ.
-        retain_scale: ρ.
-        fusion_retain_scale: ρ₂.
-        focus: γ of ξ; 0: uniform times.
     """
 
-    steps: int = 50
-    learning_rate: float = 1e-3
-    pictures: int = 8
-    rank: int = 4
-    ridge: float = 0.5
-    retain_scale: float = 1.0
-    fusion_retain_scale: float = 1.0
-    focus: float = 0.05
-
-    method: ClassVar[str] = "mace"
-    lengths: ClassVar[tuple[int, ...]] = (25, 50, 100)
-    matches: ClassVar[bool] = True
     published: ClassVar[str] = "kv"
     sequential: ClassVar[bool] = True
 
     def enrol(self) -> None:
         """Refine the keys and values; give the refined ones adapters."""
-        if self.selection != "kv":
-            raise ValueError(f"{self.method} solves for keys and values alone; leave trained as published")
         unet, names = self.denoiser.unet, self.wish.targets
         forms, tokenizer = self.wish.sentences, self.denoiser.pipe.tokenizer
         marks = [[concept_tokens(tokenizer, said(f, n), n) for f in forms] for n in names]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scapre.methods.trained.drawing import Order, check_drawing, draw, real
 from scapre.methods.trained.eraser import Batch, Eraser, said
+from scapre.methods.trained.settings import PictureSettings
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,8 @@ class Pool:
     ids: Tensor
 
 
-@dataclass
-class PictureEraser(Eraser):
-    """A method that trains on pictures that the frozen pipeline draws.
-
-    Attributes:
-        pictures: of every concept, spread over its sentences; the same for every edit of a model.
-        drawing_steps, drawing_guidance: of these drawings.
-    """
-
-    pictures: int = 16
-    drawing_steps: int = 25
-    drawing_guidance: float = 6.0
+class PictureEraser(PictureSettings, Eraser):
+    """A method that trains on pictures that the frozen pipeline draws."""
 
     def pool(self, names: Sequence[str], *, negatives: Sequence[str] | None = None) -> Pool:
         """Draw the pictures of concepts; the i-th pictures of any two concepts start from the same noise.

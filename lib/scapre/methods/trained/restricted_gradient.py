@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch, Gradient, added
+from scapre.methods.trained.knobs import RestrictedGradientSettings
 from scapre.methods.trained.on_pictures import PictureEraser
 
 
-@dataclass
-class RestrictedGradient(PictureEraser):
+class RestrictedGradient(RestrictedGradientSettings, PictureEraser):
     """g_f' + α g_r', of g_f = −∇‖ε(x_t^c, c) − noise‖² (ascent) and g_r = ∇‖ε(x_t^p, p) − noise‖².
 
     Where g_f · g_r < 0, each loses its part along the other, both from the unprojected pair; then a small step
@@ -23,23 +22,9 @@ class RestrictedGradient(PictureEraser):
     of a target and of a kept concept come in pairs: the same noise, the same sentence.
 
     Source: Ko et al. 2024 (arXiv 2412.07808), Eq. 5, and its released code.
-
-    Attributes:
-        learning_rate: of plain gradient steps; 1e-5 as published with ``rule="adam"``.
-        retain_scale: α.
-        bound: a target's loss above it gives no gradient any more; a model that predicts nothing has about 1.
-        rule: ``gradient`` or ``adam``.
     """
 
-    learning_rate: float = 0.01
-    batch: int = 8
-    retain_scale: float = 1.6
-    bound: float = 1.1
-    rule: str = "gradient"
-
-    method: ClassVar[str] = "restricted-gradient"
     published: ClassVar[str] = "unet"
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"rule": ("gradient", "adam")}
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Plain steps, or Adam."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch, Gradient
+from scapre.methods.trained.knobs import SalUnSettings
 from scapre.methods.trained.masks import salient
 from scapre.methods.trained.on_pictures import PictureEraser
 
 
-@dataclass
-class SalUn(PictureEraser):
+class SalUn(SalUnSettings, PictureEraser):
     """‖ε(x_t^c, c) − sg ε(x_t^c, a)‖² + ρ‖ε(x_t^p, p) − noise‖² on the weights of largest saliency.
 
     Saliency is |Σ ∇‖noise − [(1 − s) ε(x_t^c, ∅) + s ε(x_t^c, c)]‖²| before a target's first step; its largest
@@ -24,25 +23,8 @@ class SalUn(PictureEraser):
     code takes the next class of its list. Targets come one after another.
 
     Source: Fan et al. 2024 (arXiv 2310.12508), Eqs. 3–6, and its released code.
-
-    Attributes:
-        steps: of each target.
-        retain_scale: ρ; 0.5 for objects, 0.1 for nudity as published.
-        density: share of the weights that may move.
-        saliency_guidance: s; 8.5 as released (there written 1 + 7.5).
-        real_pictures: train on the emoji in their styles, as the paper on photographs, instead of drawings.
     """
 
-    steps: int = 600
-    batch: int = 8
-    retain_scale: float = 0.5
-    density: float = 0.5
-    saliency_guidance: float = 8.5
-    real_pictures: bool = False
-
-    method: ClassVar[str] = "salun"
-    lengths: ClassVar[tuple[int, ...]] = (100, 300, 600)
-    matches: ClassVar[bool] = True
     published: ClassVar[str] = "unet"
     sequential: ClassVar[bool] = True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,12 +12,12 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch, Gradient
+from scapre.methods.trained.knobs import SculptingMemorySettings
 from scapre.methods.trained.masks import largest, renewed
 from scapre.methods.trained.on_pictures import PictureEraser
 
 
-@dataclass
-class SculptingMemory(PictureEraser):
+class SculptingMemory(SculptingMemorySettings, PictureEraser):
     """‖ε(x_t^c, c) − sg ε(x_t^c, a)‖² + ρ‖ε(x_t^a, a) − noise‖² + κ‖ε(x_t^a, a) − ε_prev(x_t^a, a)‖².
 
     The first epoch of a target only sums gradients of ‖ε(x_t^c, c) − noise‖²; half of each weight's entries, those
@@ -28,29 +27,8 @@ class SculptingMemory(PictureEraser):
 
     Source: Li et al. 2025 (arXiv 2504.09039) and its released code. The paper's distillation, the third term, is
     computed there but overwritten before the gradient; so κ = 0 is as released, κ > 0 as the paper describes.
-
-    Attributes:
-        steps: of each target, the first epoch included.
-        epochs: of each target.
-        retain_scale: ρ.
-        distillation: κ, from the model as it was before this target.
-        density: share of a weight's entries that may move.
-        renew_every: steps between exchanges.
     """
 
-    steps: int = 500
-    learning_rate: float = 3e-6
-    batch: int = 2
-    pictures: int = 100
-    epochs: int = 10
-    retain_scale: float = 0.25
-    distillation: float = 0.0
-    density: float = 0.5
-    renew_every: int = 100
-
-    method: ClassVar[str] = "sculpting-memory"
-    lengths: ClassVar[tuple[int, ...]] = (100, 250, 500)
-    matches: ClassVar[bool] = True
     sequential: ClassVar[bool] = True
 
     def read(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,12 +12,12 @@ from torch.nn import functional as F
 from scapre.methods.trained.denoiser import Text
 from scapre.methods.trained.eraser import Batch
 from scapre.methods.trained.esd import Walker
+from scapre.methods.trained.knobs import SpmSettings
 from scapre.methods.trained.lora import add_lora, composed, restart
 from scapre.methods.trained.student import apprentice, trained_names
 
 
-@dataclass
-class Spm(Walker):
+class Spm(SpmSettings, Walker):
     """‖ε(x_t, c) − [ε₀(x_t, ∅) − η(ε₀(x_t, c) − ε₀(x_t, ∅))]‖² + ρ‖ε(x_t, z) − ε₀(x_t, z)‖².
 
     Each target has an adapter of rank one on every linear layer and convolution of the transformer blocks; x_t is
@@ -27,30 +26,10 @@ class Spm(Walker):
     strength by the prompt (``lora.composed`` with its shares) is a change of the pipeline, not of its weights.
 
     Source: Lyu et al. 2024 (arXiv 2312.16145), Eqs. 4–8, and its released code.
-
-    Attributes:
-        steps: of each target.
-        eta: η.
-        retain_scale: ρ.
-        surrogates: z a picture.
-        composition: ``printed``, Σ u_i v_iᵀ, or ``released``, (Σ u_i)(Σ v_i)ᵀ with its cross terms.
-        trained: the transformer blocks as published, or the linear layers of a selection.
     """
 
-    steps: int = 3000
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.01
-    drawing_steps: int = 30
-    eta: float = 1.0
-    retain_scale: float = 1000.0
-    surrogates: int = 4
-    composition: str = "printed"
-
-    method: ClassVar[str] = "spm"
-    lengths: ClassVar[tuple[int, ...]] = (300, 1000, 3000)
     published: ClassVar[str] = "transformers"
     sequential: ClassVar[bool] = True
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"composition": ("printed", "released")}
 
     def enrol(self) -> None:
         """Give every layer an adapter."""

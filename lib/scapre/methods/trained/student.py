@@ -8,13 +8,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-#: what may be trained → does a parameter of that name belong to it
-SELECTIONS = {
-    "kv": lambda name: ".attn2.to_k." in name or ".attn2.to_v." in name,
-    "cross-attention": lambda name: ".attn2." in name,
-    "outside-cross-attention": lambda name: ".attn2." not in name,
-    "unet": lambda name: True,
-}
+from scapre.methods.trained.settings import SELECTIONS
+
 HALF = (torch.float16, torch.bfloat16)
 
 

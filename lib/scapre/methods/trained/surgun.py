@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from scapre.methods.trained.eraser import Batch
+from scapre.methods.trained.knobs import BLOCKS, SurgUnSettings
 from scapre.methods.trained.on_pictures import PictureEraser
 from scapre.text.embeddings import encode
 
-BLOCKS = {"all": ("",), "down": ("down_blocks.",), "mid": ("mid_block.",), "up": ("up_blocks.",)}
 
-
-@dataclass
-class SurgUn(PictureEraser):
+class SurgUn(SurgUnSettings, PictureEraser):
     """Mean over d of ‖ε(x_t^d, c) − noise‖² − β log(1 + ‖ε(x_t^c, c) − noise‖²/τ).
 
     Pictures of many distractors d are learned under the target's prompt, while the target's own pictures are
@@ -25,24 +20,7 @@ class SurgUn(PictureEraser):
     the numbers and the choice of blocks by hand are our reading, not the paper's.
 
     Source: arXiv 2603.00975 v2, abstract.
-
-    Attributes:
-        distractors: kept concepts, the farthest from each target in text space; 0: ascent alone, 1: reassignment.
-        beta: β.
-        ascent_scale: τ > 0.
-        blocks: which cross-attention learns: ``all``, ``down``, ``mid`` or ``up``.
     """
-
-    steps: int = 200
-    batch: int = 8
-    distractors: int = 16
-    beta: float = 0.5
-    ascent_scale: float = 1.0
-    blocks: str = "all"
-
-    method: ClassVar[str] = "surgun"
-    lengths: ClassVar[tuple[int, ...]] = (50, 100, 200)
-    choices: ClassVar[dict[str, tuple[str, ...]]] = {"blocks": tuple(BLOCKS)}
 
     def enrol(self) -> None:
         """Keep to the chosen blocks."""
