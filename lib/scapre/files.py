@@ -73,12 +73,26 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(path.name + PARTIAL)
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
+        except BaseException:
+            _remove(partial)
+            raise
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Tell an error of writing with the name of the place and a remedy.
+
+    Raises:
+        WriteError: see ``replacing``.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
+        yield
     except BaseException as error:
-        _remove(partial)
         if cause := _of_writing(error):
             raise WriteError(f"cannot write {path} ({reason(cause)}); make room or name another place") from error
         raise
@@ -116,19 +130,31 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
         FileExistsError: it exists already.
         WriteError: it cannot be written.
     """
-    folder = Path(folder)
     claim_folder(folder)
-    partial = folder.with_name(folder.name + PARTIAL)
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with replacing_folder(folder) as partial:
         yield partial
-        partial.replace(folder)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if cause := _of_writing(error):
-            raise WriteError(f"cannot write {folder} ({reason(cause)}); make room or name another place") from error
-        raise
+
+
+@contextmanager
+def replacing_folder(folder: str | Path) -> Iterator[Path]:
+    """Fill a folder that takes the place of an older one when complete.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + PARTIAL)
+    with naming(folder):
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.replace(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 def claim_folder(folder: str | Path, room: int = 0) -> None:

@@ -51,21 +51,23 @@ def test_any_damage_to_a_model_with_sums_is_refused(
 
 
 @pytest.mark.slow
-@repeated(500)
+@repeated(100)
 @given(st.integers(0, 9), damages())
 def test_any_damage_to_a_model_of_other_people_is_refused_or_finite(
     toy: Path, which: int, damage: tuple[float, int | None]
 ) -> None:
     file = files(toy)[which]
     before = file.read_bytes()
-    file.write_bytes(damaged(before, *damage))
+    after = damaged(before, *damage)
+    file.write_bytes(after)
     try:
         pipe = scapre.load_pipeline(toy)
     except (ValueError, FileNotFoundError):
         return
     finally:
         file.write_bytes(before)
-    assert damage[1] is not None  # a flipped bit of a number is another number, which no one can see
+    # a flipped bit of a number is another number, which no one can see; a cut line end is no loss
+    assert damage[1] is not None or after.strip() == before.strip()
     assert all(torch.isfinite(weight).all() for weight in pipe.unet.parameters())
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from scapre.files import claim
+from scapre.paths import control_folder, data_folder, judge_folder, model_folder
 
 commands = typer.Typer()
 
@@ -12,6 +16,7 @@ commands = typer.Typer()
 @commands.command("build-data")
 def build_data() -> None:
     """Draw data/emoji/emoji.parquet anew from the pinned npm packages (needs npm)."""
+    claim(data_folder() / "emoji" / "emoji.parquet")
     from scapre.concepts.emoji import build_emoji
 
     typer.echo(build_emoji())
@@ -23,13 +28,16 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""
-    from scapre.training.parts import PARTS, check_part
+    from scapre.training.parts import CONTROL, PARTS, check_part, workplace
 
     if part != "all":
         check_part(part)
+    parts = PARTS if part == "all" else (part,)
+    claim(*(workplace() / each / "checkpoint.safetensors" for each in parts))
+    _claim_models(*((model_folder(), judge_folder()) if part == "all" else (control_folder(),) * (part == CONTROL)))
     from scapre.training import recipe
 
-    for each in PARTS if part == "all" else (part,):
+    for each in parts:
         recipe.train_part(each, steps)
     if part == "all":
         typer.echo(recipe.assemble())
@@ -38,6 +46,7 @@ def train(
 @commands.command()
 def assemble() -> None:
     """Write data/models/ from the trained parts."""
+    _claim_models(model_folder(), judge_folder())
     from scapre.training import recipe
 
     typer.echo(recipe.assemble())
@@ -46,6 +55,8 @@ def assemble() -> None:
 @commands.command()
 def card(quick: Annotated[bool, typer.Option(help="a tenth of the pictures, printed, not written")] = False) -> None:
     """Measure emoji-sd as its model card reports it and write the card."""
+    if not quick:
+        claim(model_folder() / "README.md", data_folder() / "results" / "emoji-sd" / "drawing.csv")
     from scapre.training.card import measure, write_card
 
     tables = measure(quick=quick)
@@ -53,3 +64,8 @@ def card(quick: Annotated[bool, typer.Option(help="a tenth of the pictures, prin
         typer.echo(f"\n{name}\n{table.to_string(index=False)}")
     if not quick:
         typer.echo(write_card(tables))
+
+
+def _claim_models(*folders: Path) -> None:
+    """Refuse folders of models that cannot be written; ``SHA256SUMS`` is written last."""
+    claim(*(folder / "SHA256SUMS" for folder in folders))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -104,7 +104,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         what ``evaluation.trial`` measures, the mean diagnostics of the patch, ``seconds`` of the edit.
     """
     path = folder / f"{case.key}.json"
-    if path.is_file():
+    with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
         return json.loads(path.read_text())
     pipe, judges = _stage()
     found: dict[str, float] = {}

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from scapre.files import write_tensors
+from scapre.files import naming, write_tensors
 
 #: a step: (step number, generator) → (scalar loss, named numbers to log)
 Step = Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]]
@@ -53,8 +53,10 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
 
     Raises:
         RuntimeError: the loss stopped being finite (the message names the step).
+        WriteError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     parameters = {k: p for k, p in module.named_parameters() if p.requires_grad}
     buffers = dict(module.named_buffers())
     average = {k: p.detach().clone() for k, p in parameters.items()}
@@ -92,7 +94,7 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
 
 def _log(path: Path, row: dict[str, float]) -> None:
     new = not path.exists()
-    with path.open("a", newline="") as handle:
+    with naming(path), path.open("a", newline="") as handle:
         writer = csv.DictWriter(handle, row.keys())
         if new:
             writer.writeheader()

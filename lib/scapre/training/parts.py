@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from scapre.paths import data_folder
+
 PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
 #: the shipped model's denoiser once more, from nothing, without the concepts of ``data/concepts/unseen.csv``
 CONTROL = "control"
+
+
+def workplace() -> Path:
+    """Checkpoints and logs: ``data/cache/train``, not committed."""
+    return data_folder() / "cache" / "train"
 
 
 def check_part(part: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -14,10 +15,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
-from scapre.files import write_tensors, write_text
+from scapre.files import replacing_folder, write_tensors, write_text
 from scapre.model.backbones import load_pipeline
 from scapre.model.sums import write_sums
-from scapre.paths import control_folder, data_folder, judge_folder, model_folder
+from scapre.paths import control_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import judges as judge_training
 from scapre.training import text as text_training
@@ -25,14 +26,9 @@ from scapre.training import unet as unet_training
 from scapre.training import vae as vae_training
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule
-from scapre.training.parts import CONTROL, check_part
+from scapre.training.parts import CONTROL, check_part, workplace
 
 EDGE = 32
-
-
-def workplace() -> Path:
-    """Checkpoints and logs: ``data/cache/train``, not committed."""
-    return data_folder() / "cache" / "train"
 
 
 def vocabulary() -> Vocabulary:
@@ -62,13 +58,13 @@ def train_part(part: str, steps: int | None = None) -> None:
     folder = workplace() / part
     if part == "autoencoder":
         vae = vae_training.train_autoencoder(pictures(), folder, _shortened(vae_training.SCHEDULE, steps))
-        vae.save_pretrained(folder / "model")
+        _save(vae, folder / "model")
     elif part == "text":
         tokenizer, pair = text_training.train_text(
             pictures(), vocabulary(), folder, _shortened(text_training.SCHEDULE, steps)
         )
-        tokenizer.save_pretrained(folder / "tokenizer")
-        pair.text.save_pretrained(folder / "model")
+        _save(tokenizer, folder / "tokenizer")
+        _save(pair.text, folder / "model")
         captioner = Captioner(pair.text.config.hidden_size)
         captioner.image, captioner.project = pair.image, pair.project
         _keep(captioner, folder)
@@ -76,7 +72,7 @@ def train_part(part: str, steps: int | None = None) -> None:
         _, _, vae = _frozen("autoencoder")
         trunk = _captioner().image.trunk
         vae = vae_training.train_decoder(vae, pictures(), trunk, folder, _shortened(vae_training.DECODER, steps))
-        vae.save_pretrained(folder / "model")
+        _save(vae, folder / "model")
     elif part == "judge":
         _, _, vae = _frozen()
         real = pictures()
@@ -92,7 +88,7 @@ def train_part(part: str, steps: int | None = None) -> None:
         tokenizer, text, vae = _frozen()
         pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)
         unet = unet_training.train_denoiser(pool, folder, _shortened(unet_training.SCHEDULE, steps))
-        unet.save_pretrained(folder / "model")
+        _save(unet, folder / "model")
 
 
 def train_control(folder: Path, schedule: Schedule) -> Path:
@@ -111,9 +107,14 @@ def train_control(folder: Path, schedule: Schedule) -> Path:
     rest = Vocabulary(tuple(words.concepts[i] for i in seen), words.styles)
     pool = unet_training.build_pool(images, rest, pipe.tokenizer, pipe.text_encoder, pipe.vae)
     unet = unet_training.train_denoiser(pool, folder, schedule)
-    unet.to(torch.float16).save_pretrained(control_folder() / "unet")
+    _save(unet.to(torch.float16), control_folder() / "unet")
     write_sums(control_folder())
     return control_folder() / "unet"
+
+
+def _save(part: Any, folder: Path) -> None:
+    with replacing_folder(folder) as partial:
+        part.save_pretrained(partial)
 
 
 def _keep(module: torch.nn.Module, folder: Path) -> None:
@@ -148,12 +149,16 @@ def assemble() -> Path:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipe.to(dtype=torch.float16).save_pretrained(model_folder())
-    for config in model_folder().glob("*/config.json"):
-        # diffusers notes where a part was loaded from: a path of this machine
-        about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
-        write_text(config, json.dumps(about, indent=2) + "\n")
-    write_sums(model_folder())
+    card = model_folder() / "README.md"
+    with replacing_folder(model_folder()) as partial:
+        pipe.to(dtype=torch.float16).save_pretrained(partial)
+        for config in partial.glob("*/config.json"):
+            # diffusers notes where a part was loaded from: a path of this machine
+            about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+            write_text(config, json.dumps(about, indent=2) + "\n")
+        write_sums(partial)
+        if card.is_file():
+            write_text(partial / card.name, card.read_text(encoding="utf-8"))
     save_judges(trained_judges(), judge_folder())
     return model_folder()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,8 +19,10 @@ from tqdm.auto import tqdm
 
 from scapre.concepts.emoji import load_emoji
 from scapre.concepts.names import known
-from scapre.files import write_tensors
+from scapre.files import WriteError, write_tensors
 from scapre.paths import data_folder
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 32
 
@@ -59,8 +63,9 @@ def draw(pipe: Any, model: str, orders: Sequence[Order], *, progress: bool = Fal
     Returns:
         x_0 of each order, ``(count, C, h, w)`` float32 on the pipeline's device.
     """
-    places = [_place(model, order) for order in orders]
-    missing = [(o, p) for o, p in dict(zip(orders, places, strict=True)).items() if not p.is_file()]
+    places = {order: _place(model, order) for order in orders}
+    kept = {order: latents for order, place in places.items() if (latents := _kept(place)) is not None}
+    missing = [(order, place) for order, place in places.items() if order not in kept]
     wanted = [(order, i) for order, _ in missing for i in range(order.count)]
     open_orders, drawn = iter(missing), torch.empty(0)
     current = next(open_orders, None)
@@ -71,10 +76,27 @@ def draw(pipe: Any, model: str, orders: Sequence[Order], *, progress: bool = Fal
             drawn = torch.cat([drawn, fresh]) if len(drawn) else fresh
             while current is not None and len(drawn) >= current[0].count:
                 order, place = current
-                write_tensors(place, {"latents": drawn[: order.count]}, {"order": json.dumps(asdict(order))})
+                kept[order] = drawn[: order.count]
+                _keep(place, kept[order], order)
                 drawn, current = drawn[order.count :], next(open_orders, None)
             bar.update(len(part))
-    return [load_file(place)["latents"].to(pipe.device) for place in places]
+    return [kept[order].to(pipe.device) for order in orders]
+
+
+def _keep(place: Path, latents: Tensor, order: Order) -> None:
+    """Keep latents for the next edit; a folder that cannot be written costs time, nothing else."""
+    try:
+        write_tensors(place, {"latents": latents}, {"order": json.dumps(asdict(order))})
+    except WriteError as error:
+        log.info("drawn pictures are not kept on disk (%s)", error)
+
+
+def _kept(place: Path) -> Tensor | None:
+    """Read the latents drawn before; None where there are none, or a damaged file."""
+    try:
+        return load_file(place)["latents"]
+    except (SafetensorError, OSError, KeyError):
+        return None
 
 
 def _place(model: str, order: Order) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from scapre.files import write_tensors
+from scapre.files import WriteError, write_tensors
 from scapre.methods.trained.eraser import Eraser, Gradient
 from scapre.paths import data_folder
+
+log = logging.getLogger(__name__)
 
 #: an interrupted edit loses at most so much of its time
 SAVE_SECONDS = 120.0
@@ -115,18 +118,22 @@ def _store(eraser: Eraser, optimiser: torch.optim.Optimizer, place: Path) -> Non
     for name, p in eraser.parameters.items():
         tensors |= {f"{moment}/{name}": value for moment, value in optimiser.state.get(p, {}).items()}
     about = {"concept": str(eraser.concept), "step": str(eraser.step), "history": json.dumps(eraser.history)}
-    write_tensors(place, tensors, about)
+    try:
+        write_tensors(place, tensors, about)
+    except WriteError as error:
+        log.warning("this edit would start anew if it were interrupted (%s)", error)
 
 
 def _restore(eraser: Eraser, place: Path) -> torch.optim.Optimizer:
     optimiser = eraser.optimiser()
-    if not place.is_file():
-        return optimiser
-    with safe_open(place, "pt") as stored, torch.no_grad():
-        about = stored.metadata()
-        for key in stored.keys():
+    try:
+        with safe_open(place, "pt") as stored:
+            about, tensors = stored.metadata(), {key: stored.get_tensor(key) for key in stored.keys()}
+    except (SafetensorError, OSError):
+        return optimiser  # nothing to go on from, or a damaged file
+    with torch.no_grad():
+        for key, value in tensors.items():
             kind, _, name = key.partition("/")
-            value = stored.get_tensor(key)
             if kind == "weight":
                 eraser.parameters[name].copy_(value)
             elif kind == "state":
