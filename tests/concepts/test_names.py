@@ -19,8 +19,16 @@ def read(folder: Path, text: str, name: str = "list.csv") -> list[str]:
 
 def test_one_string_is_one_name() -> None:
     assert check_concepts("dog", " cat ") == (["dog"], ["cat"])
-    with pytest.raises(ConceptError, match=r"one string, .dog, cat.; give a list"):
-        check_concepts("dog, cat")
+    for several in ("dog, cat", "dog；cat"):
+        with pytest.raises(ConceptError, match=r"is one string, .*; give a list"):
+            check_concepts(several)
+
+
+def test_names_that_nobody_sees_are_empty() -> None:
+    for name in ("\u200b", "\ufeff", "\u00a0", "\x07"):
+        with pytest.raises(ConceptError, match="holds an empty name"):
+            check_concepts(["dog", name])
+    assert check_concepts(["🦊", "\u200bdog"])[0] == ["🦊", "\u200bdog"]
 
 
 @pytest.mark.parametrize(
@@ -58,9 +66,10 @@ def test_what_the_tokenizer_cannot_tell_apart_is_one_name(one: str, other: str) 
 
 
 def test_names_are_split_as_people_type_them() -> None:
-    for text in ("dog; lemon", "dog,lemon", "dog\nlemon", " dog ,, lemon,"):
+    for text in ("dog; lemon", "dog,lemon", "dog\nlemon", " dog ,, lemon,", "dog | lemon", "dog，lemon", "dog、lemon"):
         assert split_names(text) == ["dog", "lemon"]
-    assert split_names('"Paris, France"; king\'s crown') == ["Paris, France", "king's crown"]
+    for text in ('"Paris, France"; king\'s crown', "“Paris, France”, king's crown"):
+        assert split_names(text) == ["Paris, France", "king's crown"]
     with pytest.raises(ConceptError, match="quote without its end"):
         split_names('dog, "Paris')
 
@@ -79,6 +88,18 @@ def test_public_lists_are_read_and_numbers_stay_names(tmp_path: Path, text: str,
     assert read(tmp_path, text, name) == ["1984", "007", "true", "NA", "null"]
 
 
+def test_notes_bullets_and_other_columns_of_a_list_are_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read(tmp_path, "# animals\n- dog\n- cat\n", "list.txt") == ["dog", "cat"]
+    assert "1 lines that begin with '#' are passed over" in caplog.text
+    assert "signs in front of the lines (-) are left out" in caplog.text
+    assert read(tmp_path, "1. dog\n2. 3D glasses\n", "list.txt") == ["dog", "3D glasses"]
+    assert read(tmp_path, "- dog\ncat\n", "list.txt") == ["- dog", "cat"]
+    assert read(tmp_path, '{"targets": ["dog"], "retain": ["cat"]}', "list.json") == ["dog"]
+    assert "only the names are used, not retain" in caplog.text
+
+
 def test_repeated_and_missing_names_of_a_list_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read(tmp_path, "id,concept\n1,dog\n2,Dog \n3,\n4,cat\n") == ["dog", "cat"]
     assert "1 rows without a name" in caplog.text
@@ -92,7 +113,9 @@ def test_repeated_and_missing_names_of_a_list_are_counted(tmp_path: Path, caplog
     ("text", "words", "name"),
     [
         ("dog\ncat\n", "no column is named 'name'", "list.csv"),
-        ("dog, cat\n", "line 1 .* holds a comma", "list.txt"),
+        ("dog, cat\n", "the line 'dog, cat' holds ','", "list.txt"),
+        ("fox\ndog; cat\n", "the line 'dog; cat' holds ';'", "list.txt"),
+        ("- dog\n- cat\n", "it is YAML", "list.yaml"),
         ("prompt\na cat\n", "no column is named 'name'", "list.txt"),
         ("name\n", "at least one row", "list.csv"),
         ("", "at least one row", "list.txt"),

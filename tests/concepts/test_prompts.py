@@ -50,6 +50,14 @@ def read(folder: Path, text: str, **options: bool) -> list[list]:
         ("[cat:dog:0.5] running\na dog\n", (0, "[cat:dog:0.5] running", 0, "")),
         ("cat\ndog\n", (0, "cat", 0, "")),
         ("prompt\nNA\n", (0, "NA", 0, "")),
+        ("# made by hand\nprompt,seed\na cat,42\n", (0, "a cat", 42, "")),
+        ("sep=;\nprompt;seed\na cat, a dog;42\n", (0, "a cat, a dog", 42, "")),
+        ("prompt,seed,,\na cat,42,,\n", (0, "a cat", 42, "")),
+        (",,prompt\n7,0,a cat\n", (7, "a cat", 7, "")),
+        ("prompt_id,prompt\n7,a cat\n", (7, "a cat", 7, "")),
+        ('{"data": [{"prompt": "a cat", "seed": 42}]}', (0, "a cat", 42, "")),
+        ("1. a cat\n2. a dog\n", (0, "a cat", 0, "")),
+        ("# animals\n- a cat\n- a dog\n", (0, "a cat", 0, "")),
     ],
 )
 def test_lists_of_the_field_are_read_as_they_come(tmp_path: Path, text: str, expected: tuple) -> None:
@@ -62,6 +70,7 @@ def test_lists_of_the_field_are_read_as_they_come(tmp_path: Path, text: str, exp
     "text",
     [
         "sensitive prompt,normal prompt\na,b\n",
+        "sensitive prompt\na gun\n",
         "original_prompt,adv_prompt\na,b\n",
         "satz;saat\neine Katze;5\n",
         "nummer,satz\n1,eine Katze\n2,ein Hund\n",
@@ -101,6 +110,10 @@ def test_a_header_is_never_drawn(tmp_path: Path, text: str) -> None:
         ('{"prompt": "a"\n', "no intact JSON"),
         ('{"prompt": ["a"], "seed": []}', "differ in length"),
         ("[1, 2]", "no list of records"),
+        ('[{"prompt": ["a", "b"]}]', "the column 'prompt' holds lists or records"),
+        ("| prompt | seed |\n|---|---|\n| a cat | 1 |\n", "a table of Markdown; save it as CSV"),
+        ("prompt\n\u200b\n", "holds no prompts"),
+        ("prompt\n" + "a" * 1_100_000 + "\n", "row 1: a cell has more than 1048576 characters"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
@@ -149,7 +162,8 @@ def test_a_row_without_a_prompt_moves_no_number(tmp_path: Path, caplog: pytest.L
     rows = read(tmp_path, ",prompt,sd_seed,sd_guidance_scale\n0,a cat,1,7\n1,,2,7\n2,a dog,3,7\n")
     assert rows == [[0, "a cat", 1, "", 7.0], [2, "a dog", 3, "", 7.0]]
     assert "prompts.csv: 1 row without a prompt, passed over" in caplog.text
-    assert [row[0] for row in read(tmp_path, "prompt,seed\na,1\n,2\nb,3\n")] == [0, 2]
+    for nothing in ("", "NaN", "nan"):  # as pandas writes it
+        assert [row[0] for row in read(tmp_path, f"prompt,seed\na,1\n{nothing},2\nb,3\n")] == [0, 2]
 
 
 def test_partly_empty_columns_are_filled_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,6 +188,12 @@ def test_several_attacks_of_one_case_are_numbered_by_row(tmp_path: Path) -> None
     with pytest.raises(PromptError, match="--by-row"):
         read(tmp_path, text)
     assert [row[:3] for row in read(tmp_path, text, by_row=True)] == [[0, "a", 1], [1, "b", 1]]
+
+
+def test_yaml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("- prompt: a cat\n  seed: 1\n")
+    with pytest.raises(PromptError, match="it is YAML; save it as CSV, JSON, or one a line"):
+        read_prompts(tmp_path / "p.yaml")
 
 
 def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:

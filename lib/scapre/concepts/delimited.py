@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+
+log = logging.getLogger(__name__)
 
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST = 1 << 20  # characters of a cell
@@ -14,6 +17,10 @@ HEADER_WORD = re.compile(
     "prompts?|captions?|text|sentences?|description|instruction|query|seeds?|guidance|id|idx|index|"
     "(label|class|category|concept|artist|name)s?|classes|categories"
 )
+#: what may stand above a header: notes, and Excel's word on the separator; a line between header and rows
+ABOVE, RULE = re.compile(r"\s*(#\s|//|sep=.\s*$)"), re.compile(r"\|?(\s*:?-{3,}:?\s*\|?)+")
+#: signs that people set in front of every line of a list
+BULLET = re.compile(r"([-*•–]|(\d+)[.)])\s+")
 COLUMN, NUMBER = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)+"), re.compile(r"-?\d+(\.\d*)?")
 SAMPLE = 50  # lines looked at to tell a table from a list
 
@@ -44,14 +51,16 @@ def cells_of(
         TableError: quotes without an end, a column twice, or a row with more cells than the header.
     """
     lines = text.splitlines(keepends=True)
-    start = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
+    start = next((i for i, line in enumerate(lines) if line.strip() and not ABOVE.match(line)), len(lines))
     text, first = "".join(lines[start:]), "".join(lines[start : start + 1]).strip("\r\n")
-    named = [(len(row), d) for d in DELIMITERS for row in [_row(first, d)] if wanted in find(row)]
+    named = [(len(row), d) for d in DELIMITERS for row in [_header(_row(first, d))] if wanted in find(row)]
     if not named:
         return None
+    if start + 1 < len(lines) and RULE.fullmatch(lines[start + 1].strip()):
+        raise TableError("it is a table of Markdown; save it as CSV")
     count, delimiter = max(named, key=lambda pair: pair[0])
     records = _records(text, delimiter)
-    header = next(records)[0]
+    header = _header(next(records)[0])
     found = find(header)
     if twins := [name for name in found.values() if header.count(name) > 1]:
         raise TableError(f"it has two columns {twins[0]!r}; rename or remove one")
@@ -82,19 +91,32 @@ def lines_of(text: str, wanted: str, prose: bool, suffix: str) -> list[str]:
     Raises:
         TableError: the first line is a header, or the lines are a table without one, or several names.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = _bare([line.strip() for line in text.splitlines() if line.strip()])
     if lines and (looks_like_header(lines, prose) or (not prose and suffix in (".csv", ".tsv"))):
         raise TableError(
             f"no column is named {wanted!r} (the first line reads {lines[0][:80]!r}); name the right column "
             f"{wanted!r}, or put a line {wanted!r} above a plain list"
         )
-    several = next((i for i, line in enumerate(lines) if not prose and len(_row(line, ",")) > 1), None)
-    if several is not None:
+    several = [(line, sign) for line in lines for sign in ",;\t|" if not prose and len(_row(line, sign)) > 1]
+    if several:
+        line, sign = several[0]
         raise TableError(
-            f"line {several + 1} ({lines[several][:80]!r}) holds a comma; write one {wanted} a line, and put quotes "
-            "around one that holds a comma"
+            f"the line {line[:80]!r} holds {sign!r}; write one {wanted} a line, and put quotes around one that holds it"
         )
     return [_unquoted(line) for line in lines]
+
+
+def _bare(lines: list[str]) -> list[str]:
+    """Leave notes out, and the signs in front where every line has one of a kind; say so."""
+    stay = [line for line in lines if not ABOVE.match(line)]
+    if len(stay) < len(lines):
+        log.warning("%d lines that begin with '#' are passed over", len(lines) - len(stay))
+    signs = [BULLET.match(line) for line in stay]
+    kinds = {sign and ("1" if sign[2] else sign[1]) for sign in signs}
+    if len(stay) < 2 or len(kinds) > 1 or None in kinds:
+        return stay
+    log.warning("the signs in front of the lines (%s) are left out", signs[0] and signs[0][1])
+    return [line[sign.end() :] for line, sign in zip(stay, signs, strict=True) if sign]
 
 
 def looks_like_header(lines: Sequence[str], prose: bool) -> bool:
@@ -108,6 +130,7 @@ def looks_like_header(lines: Sequence[str], prose: bool) -> bool:
             for parts, cell in zip(words, rows[0], strict=True)
         ]
         some_prompt = len(rows[0]) > 1 and any({"prompt", "prompts", "seed", "caption"} & {*parts} for parts in words)
+        some_prompt |= any(parts[-1] in ("prompt", "prompts", "caption", "captions") for parts in words)
         if 2 * sum(heads) >= len(heads) or (some_prompt and max(map(len, words)) <= 3):
             return True
         if len(rows) < 2 or len(rows[0]) < 2 or len({len(row) for row in rows}) > 1:
@@ -118,6 +141,11 @@ def looks_like_header(lines: Sequence[str], prose: bool) -> bool:
         if delimiter != "," or numbers or bare:
             return True
     return prose and len(some) > 2 and " " not in some[0] and all(len(line.split()) > 2 for line in some[1:])
+
+
+def _header(cells: list[str]) -> list[str]:
+    """Tell columns without a name apart: the first is an index, the others are nothing."""
+    return [cell or " " * place for place, cell in enumerate(cells)]
 
 
 def _row(line: str, delimiter: str) -> list[str]:
@@ -150,6 +178,8 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], str]]:
         except StopIteration:
             return
         except csv.Error as error:
+            if "limit" in str(error):
+                raise TableError(f"row {number}: a cell has more than {LONGEST} characters; cut it short") from error
             raise TableError(f'row {number}: its quotes do not match ({error}); quote a cell as "a ""b"" c"') from error
         if any(cell.strip() for cell in row) or (len(row) > 1 and number):
             yield [cell.strip() for cell in row], "".join(seen)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scapre.concepts.names import ConceptError, once, same_name, tidy
+from scapre.concepts.names import ConceptError, once, same_name, tidy, visible
 from scapre.concepts.tables import Columns, TableError, read_table
 from scapre.paths import data_folder
 
@@ -79,8 +79,10 @@ def read_concepts(name: str | Path = "emoji") -> pd.DataFrame:
         table = read_table(path, COLUMNS)
     except TableError as error:
         raise ConceptError(f"{path.name}: {error}") from error
+    if path != listed and len(table.columns) > 1:
+        log.warning("%s: only the names are used, not %s", path.name, ", ".join(c for c in table if c != "name"))
     table["name"] = table["name"].map(tidy)
-    empty = table["name"] == ""
+    empty = ~table["name"].map(visible)
     if empty.all():
         raise ConceptError(f"{path.name} needs a column 'name' and at least one row")
     if empty.any():

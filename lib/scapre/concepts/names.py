@@ -11,6 +11,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+#: what people set between names; the last are those of Chinese and Japanese keyboards
+SEPARATORS = ",;|\n\t，；、"
+
 
 class ConceptError(ValueError):
     """A list of concepts cannot be used; the message names the concept and the remedy."""
@@ -19,6 +22,11 @@ class ConceptError(ValueError):
 def tidy(name: str) -> str:
     """Compose accents and leave one blank between words."""
     return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def visible(text: str) -> bool:
+    """Tell whether anything of a text can be seen: not blanks, marks of direction or bytes of control alone."""
+    return any(unicodedata.category(letter) not in ("Zs", "Zl", "Zp", "Cc", "Cf") for letter in text)
 
 
 def same_name(name: str) -> str:
@@ -39,7 +47,7 @@ def as_names(given: Any, what: str) -> list[str]:
         ConceptError: something that is no text, an empty name, or one string that holds several.
     """
     if isinstance(given, str):
-        if "," in given or ";" in given:
+        if any(sign in given for sign in SEPARATORS):
             raise ConceptError(f'{what} is one string, {given!r}; give a list of names, as in ["dog", "lemon"]')
         given = [given]
     if isinstance(given, bytes) or not isinstance(given, Iterable):
@@ -49,7 +57,7 @@ def as_names(given: Any, what: str) -> list[str]:
         if not isinstance(name, str):
             raise ConceptError(f"{what} holds {name!r}, which is no text; write names in quotes")
     names = [tidy(name) for name in listed]
-    if "" in names:
+    if not all(map(visible, names)):
         raise ConceptError(f"{what} holds an empty name; remove it")
     return names
 
@@ -96,7 +104,7 @@ def once(names: Iterable[str], what: str, same: Callable[[str], Hashable] = same
 
 
 def split_names(text: str) -> list[str]:
-    """Split what people type: commas, semicolons or lines between names, quotes around a name that holds one.
+    """Split what people type: commas, semicolons, bars or lines between names, quotes around a name that holds one.
 
     Raises:
         ConceptError: a quote without its end.
@@ -104,8 +112,8 @@ def split_names(text: str) -> list[str]:
     >>> split_names('dog; "Paris, France",lemon')
     ['dog', 'Paris, France', 'lemon']
     """
-    reader = shlex.shlex(text, posix=True)
-    reader.whitespace, reader.whitespace_split = ",;\n\t", True
+    reader = shlex.shlex(text.translate(str.maketrans("“”„", '"""')), posix=True)
+    reader.whitespace, reader.whitespace_split = SEPARATORS, True
     reader.quotes, reader.escape, reader.commenters = '"', "", ""
     try:
         return [name for part in reader if (name := part.strip())]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scapre.concepts.names import visible
 from scapre.concepts.tables import Columns, TableError, read_table
 
 log = logging.getLogger(__name__)
@@ -15,8 +16,8 @@ log = logging.getLogger(__name__)
 #: our column → the names the field gives it, first found first used
 ALIASES = {
     "case_number": (
-        *("case_number", "case_num", "case_no", "case_id", "case", "image_id", "id", "index", "idx"),
-        *("", "unnamed:_0", "#"),  # what tables write their index under
+        *("case_number", "case_num", "case_no", "case_id", "case", "image_id", "img_id", "prompt_id", "id"),
+        *("index", "idx", "number", "no", "nr", "row", "", "unnamed:_0", "#"),  # what tables write their index under
     ),
     "prompt": ("prompt", "prompts", "text", "caption", "captions", "sentence"),
     "evaluation_seed": ("evaluation_seed", "eval_seed", "sd_seed", "seed", "seeds"),
@@ -69,7 +70,8 @@ def read_prompts(path: str | Path, *, by_row: bool = False) -> pd.DataFrame:
 
 def _numbered(raw: pd.DataFrame, file: str, by_row: bool) -> pd.DataFrame:
     """Check numbers, fill seeds in, leave rows without a prompt out."""
-    stays = raw["prompt"].str.strip() != ""
+    # a missing prompt is written so by pandas; other words for nothing may be meant
+    stays = raw["prompt"].map(lambda text: visible(text) and text.strip() not in ("nan", "NaN"))
     if not stays.any():
         raise PromptError(f"{file} holds no prompts")
     rows = pd.Series(raw.index, index=raw.index)

@@ -75,6 +75,8 @@ def read_table(path: str | Path, columns: Columns) -> pd.DataFrame:
         TableError: no such file, no text, no column that is ``wanted``, rows that do not fit the header, no rows.
     """
     path = Path(path)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        raise TableError("it is YAML; save it as CSV, JSON, or one a line in a .txt")
     data = _bytes(path)
     rows = _parquet(data) if data.startswith(b"PAR1") else None
     if rows is None:
@@ -115,7 +117,7 @@ def _decoded(data: bytes) -> str:
     return text
 
 
-def _parquet(data: bytes) -> list[dict[str, str]]:
+def _parquet(data: bytes) -> list[dict[str, Any]]:
     try:
         table = pd.read_parquet(io.BytesIO(data))
     except Exception as error:  # arrow raises what its many parsers raise
@@ -123,7 +125,7 @@ def _parquet(data: bytes) -> list[dict[str, str]]:
     return [{str(k): _plain(v) for k, v in row.items()} for row in table.to_dict("records")]
 
 
-def _json(text: str, suffix: str, wanted: str) -> list[dict[str, str]] | None:
+def _json(text: str, suffix: str, wanted: str) -> list[dict[str, Any]] | None:
     """Read a list of records or of strings, a dictionary of columns, or a record a line; None: it is no JSON."""
     start = text.lstrip()[:1]
     if start not in ("{", "["):
@@ -137,6 +139,9 @@ def _json(text: str, suffix: str, wanted: str) -> list[dict[str, str]] | None:
         if start == "{" or suffix in (".json", ".jsonl"):
             raise TableError(f"it is no intact JSON ({error}); write one record a line") from error
         return None  # a prompt may begin with a bracket
+    records = next(iter(found.values())) if isinstance(found, dict) and len(found) == 1 else None
+    if isinstance(records, list) and records and all(isinstance(row, dict) for row in records):
+        found = records  # the list lies under a name, as in {"data": [...]}
     if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()):
         if len({len(v) for v in found.values()}) > 1:
             raise TableError("its columns differ in length; write one record a line")
@@ -148,13 +153,16 @@ def _json(text: str, suffix: str, wanted: str) -> list[dict[str, str]] | None:
     return [{str(k): _plain(v) for k, v in row.items()} for row in rows]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any) -> Any:
+    """Write a value as text; lists and records stay."""
+    if isinstance(value, (dict, list)):
+        return value
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _named(rows: list[dict[str, str]], columns: Columns, file: str) -> pd.DataFrame:
+def _named(rows: list[dict[str, Any]], columns: Columns, file: str) -> pd.DataFrame:
     """Pick our columns from people's and say which are left."""
     filled = dict.fromkeys(header for row in rows for header, cell in row.items() if header.strip() or cell)
     headers = list(filled)
@@ -166,11 +174,13 @@ def _named(rows: list[dict[str, str]], columns: Columns, file: str) -> pd.DataFr
         raise TableError(f"no column is named {columns.wanted!r} (there are {names}); name the right one so")
     if canonical_header(found[columns.wanted]) not in columns.names[columns.wanted]:
         log.warning("%s: the column %r is read as the %s", file, found[columns.wanted], columns.wanted)
+    if not all(isinstance(row.get(found[columns.wanted], ""), str) for row in rows):
+        raise TableError(f"the column {found[columns.wanted]!r} holds lists or records; write one text a row")
     unused = [header for header in headers if header not in found.values() and header.strip()]
     if columns.rest:
         found |= {header: header for header in unused if header not in found}
     elif unused:
         more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
         log.warning("%s: columns that are not used: %s%s", file, ", ".join(unused[:SHOWN]), more)
-    picked = {ours: [row.get(header, "") for row in rows] for ours, header in found.items()}
+    picked = {ours: [str(row.get(header, "")) for row in rows] for ours, header in found.items()}
     return pd.DataFrame(picked, dtype=object)
