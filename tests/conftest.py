@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import hypothesis
@@ -99,10 +100,26 @@ def strangers(page: Page) -> list[str]:
     return asked
 
 
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file of this process, and of those it starts, grows beyond a size: writing fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file of this process grows beyond 64 kB: writing fails as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    """A disk that fills up: 64 kB a file."""
+    with largest_file(1 << 16):
+        yield
+
+
+@pytest.fixture
+def no_files() -> Iterator[None]:
+    """A disk without a byte left."""
+    with largest_file(0):
+        yield

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nbformat
 import pytest
 import scapre
+import typer
 from scapre.cli import app
+from scapre.pictures.places import LIST, RECORD, SCORES
+from scapre.training.parts import PARTS
+from scapre.workbook.site import MATHJAX
 from typer.testing import CliRunner
 
 
@@ -14,7 +19,7 @@ def answer(*words: str | Path) -> str:
     done = CliRunner().invoke(app, [str(w) for w in words])
     assert done.exit_code == 1, (done.output, done.exception)
     errors = [line for line in done.output.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
+    assert len(errors) == 1, done.output
     return errors[0]
 
 
@@ -26,53 +31,162 @@ def patch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.save(folder / "x.safetensors")
 
 
-COMMANDS = [
+@pytest.fixture(scope="module")
+def edited(patch: Path) -> Path:
+    CliRunner().invoke(app, ["apply", "--patch", str(patch), "--out", str(patch.parent / "edited")])
+    return patch.parent / "edited"
+
+
+#: commands that write where they are told
+TOLD = [
     ("erase", "--targets", "dog", "--method", "confined", "--out", "OUT.safetensors"),
+    ("erase", "--targets", "dog", "--method", "confined", "--out", "HERE/y.safetensors", "--keep-memory", "OUT.memory"),
     ("apply", "--patch", "PATCH", "--out", "OUT"),
-    ("undo", "--patch", "PATCH", "--model", "data/models/emoji-sd", "--out", "OUT"),
+    ("undo", "--patch", "PATCH", "--model", "EDITED", "--out", "OUT"),
     ("export", "PATCH", "--form", "patch", "--out", "OUT"),
     ("export", "PATCH", "--form", "webui", "--tolerance", "0.001", "--out", "OUT"),
     ("generate", "--prompts", "LIST", "--workers", "1", "--out", "OUT"),
     ("check", "--patch", "PATCH", "--out", "OUT/table.csv"),
     ("site", "--out", "OUT"),
 ]
+#: commands that write into the repository
+FIXED = [
+    ("bench", "--model", "tiny"),
+    ("families",),
+    ("ranks", "--targets-file", "a.txt", "--retain-file", "b.txt"),
+    ("run", "01"),
+    ("figures",),
+    ("build-data",),
+    *(("train", part) for part in (*PARTS, "control", "all")),
+    ("assemble",),
+    ("card",),
+]
+SHORT = {"ids": lambda words: " ".join(words[:4])}
 
 
-def spelt(words: tuple[str, ...], out: Path, patch: Path) -> list[str]:
-    known = {"PATCH": str(patch), "LIST": str(patch.parent / "p.csv")}
-    return [known.get(w, w.replace("OUT", str(out))) for w in words]
+def spelt(words: tuple[str, ...], out: Path, patch: Path, edited: str | Path = "data/models/emoji-sd") -> list[str]:
+    known = {"PATCH": str(patch), "LIST": str(patch.parent / "p.csv"), "EDITED": str(edited)}
+    return [known.get(w, w.replace("OUT", str(out)).replace("HERE", str(patch.parent))) for w in words]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:4]))
+def left(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one notebook that writes a large file."""
+    root = tmp_path / "root"
+    (root / "notebooks").mkdir(parents=True)
+    monkeypatch.setenv("SCAPRE_ROOT", str(root))
+    monkeypatch.chdir(tmp_path)
+    (root / "environment.yml").touch()
+    new = nbformat.v4
+    large = f"from scapre.files import write_text\nwrite_text({str(root / 'large')!r}, 'x' * 100_000)"
+    nbformat.write(new.new_notebook(cells=[new.new_code_cell(large)]), root / "notebooks" / "01_large.ipynb")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"{name}\n")
+    return root
+
+
+def test_every_command_is_tried() -> None:
+    names = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    reads_only = {"inspect"}
+    assert names - reads_only == {words[0] for words in [*TOLD, *FIXED]} | {"score"}
+
+
+@pytest.mark.parametrize("words", TOLD, **SHORT)
 def test_places_that_cannot_be_written_are_refused_at_once(words: tuple[str, ...], patch: Path, tmp_path: Path) -> None:
     (tmp_path / "wall").touch()
     for out in (Path("/proc/out"), tmp_path / "wall" / "out"):
-        assert "cannot write" in answer(*spelt(words, out, patch))
-    assert [p.name for p in tmp_path.iterdir()] == ["wall"]
+        said = answer(*spelt(words, out, patch))
+        assert f"cannot write {out}" in said
+        assert "name another place" in said
+    assert left(tmp_path) == ["wall"]
 
 
-@pytest.mark.parametrize("words", [*COMMANDS[:2], *COMMANDS[3:6]], ids=lambda words: " ".join(words[:4]))
-def test_a_full_disk_is_said_and_leaves_nothing(
+@pytest.mark.parametrize("words", FIXED, **SHORT)
+@pytest.mark.parametrize("wall", ["file", "proc"])
+def test_a_repository_that_cannot_be_written_is_refused_at_once(
+    words: tuple[str, ...], wall: str, checkout: Path
+) -> None:
+    before = left(checkout.parent)
+    if wall == "file":
+        (checkout / "data").touch()
+    else:
+        (checkout / "data").symlink_to("/proc")
+    assert f"cannot write {checkout / 'data'}" in answer(*words)
+    (checkout / "data").unlink()
+    assert left(checkout.parent) == before
+
+
+@pytest.mark.parametrize("words", TOLD, **SHORT)
+def test_a_disk_without_a_byte_left_is_said_at_once(
+    words: tuple[str, ...], patch: Path, tmp_path: Path, no_files: None
+) -> None:
+    said = answer(*spelt(words, tmp_path / "out", patch))
+    assert f"cannot write {tmp_path}" in said or f"cannot write {patch.parent}" in said
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("words", FIXED, **SHORT)
+def test_a_repository_on_a_disk_without_a_byte_left(words: tuple[str, ...], checkout: Path, no_files: None) -> None:
+    before = left(checkout.parent)
+    assert f"cannot write {checkout / 'data'}" in answer(*words)
+    assert left(checkout.parent) == before
+
+
+BIG = [words for words in TOLD if words[0] not in ("check", "undo", "site")]
+
+
+@pytest.mark.parametrize("words", BIG, **SHORT)
+def test_a_disk_that_fills_up_is_said_and_leaves_nothing(
     words: tuple[str, ...], patch: Path, tmp_path: Path, small_files: None
 ) -> None:
-    assert "cannot write" in answer(*spelt(words, tmp_path / "out", patch))
-    left = [p.name for p in tmp_path.rglob("*") if p.is_file()]
-    assert left in ([], ["generation.json"])  # what was written whole stays, and is continued
+    beside = left(patch.parent)
+    assert "make room or name another place" in answer(*spelt(words, tmp_path / "out", patch))
+    assert left(tmp_path) in ([], [RECORD])  # what was written whole stays, and is continued
+    assert left(patch.parent) == beside
 
 
-@pytest.mark.parametrize("words", [("bench", "--model", "tiny"), ("families",), ("ranks",), ("run", "01")])
-def test_a_workbook_that_cannot_be_written_is_refused_at_once(
-    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_fills_up_while_an_edit_is_undone(
+    patch: Path, edited: Path, tmp_path: Path, small_files: None
 ) -> None:
-    monkeypatch.setenv("SCAPRE_ROOT", str(tmp_path))
-    (tmp_path / "environment.yml").touch()
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "01_x.ipynb").touch()
-    lists = tmp_path / "lists"
-    lists.mkdir()
-    for name in ("a", "b"):
-        (lists / f"{name}.txt").write_text(f"{name}\n")
-    (tmp_path / "data").touch()  # a file in the way of a folder
-    if words == ("ranks",):
-        words = ("ranks", "--targets-file", str(lists / "a.txt"), "--retain-file", str(lists / "b.txt"))
-    assert "cannot write" in answer(*words)
+    words = ("undo", "--patch", patch, "--model", edited, "--out", tmp_path / "out")
+    assert "make room or name another place" in answer(*words)
+    assert left(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_while_a_site_is_built(
+    checkout: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kept = checkout / "data" / "cache" / "mathjax" / f"tex-svg-{MATHJAX}.js"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("x" * 100_000)
+    request.getfixturevalue("small_files")
+    assert "make room or name another place" in answer("site", "--out", tmp_path / "out")
+    assert left(tmp_path / "out") == []
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_in_a_notebook(checkout: Path, small_files: None) -> None:
+    done = CliRunner().invoke(app, ["run", "01"])
+    assert done.exit_code == 1
+    assert f"cannot write {checkout / 'large'} (File too large); make room or name another place" in done.output
+    assert left(checkout) == ["01_large.ipynb", "environment.yml"]
+
+
+def test_a_score_that_cannot_be_written_is_said_before_anything_is_judged(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for name in (RECORD, LIST):
+        (tmp_path / name).touch()
+    (tmp_path / SCORES).symlink_to("/proc/scores.csv")
+    assert f"cannot write {tmp_path / SCORES}" in answer("score", tmp_path)
+    (tmp_path / SCORES).unlink()
+    (tmp_path / SCORES).mkdir()
+    assert "is a folder; name a file" in answer("score", tmp_path)
+    (tmp_path / SCORES).rmdir()
+    request.getfixturevalue("no_files")
+    assert f"cannot write {tmp_path / SCORES}" in answer("score", tmp_path)
+    assert left(tmp_path) == [RECORD, LIST]

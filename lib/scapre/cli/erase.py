@@ -78,6 +78,7 @@ def erase(
     """
     from scapre.concepts.names import same_name, split_names
     from scapre.methods.registry import DEFAULT, find_method
+    from scapre.methods.values import check_seed
 
     revoked, before = names(revoke, None, "revoke"), after or []
     wanted = names(targets, targets_file, "targets", required=not revoked)
@@ -89,11 +90,14 @@ def erase(
     files = [out, undo_path(out) if undo else None, keep_memory]
     claim(*files)
     check_settings(method, values)
+    check_seed(seed)
     if wanted:
         _check(wanted, kept, replaced, templates)
     elif kept or replaced or templates:
         raise ValueError("--retain, --anchors and --templates are for new targets; name some with --targets")
     _check_sittings(method or DEFAULT, keep_memory, earlier, revoked, before)
+    if earlier is not None and earlier.resolve() == out.resolve():
+        raise ValueError(f"{out} is the memory of --earlier; give the patch a name of its own")
     meant(model, device)
     if not cache:
         os.environ["SCAPRE_CACHE"] = "off"  # read where a list is (scapre.text.store)

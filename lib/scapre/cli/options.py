@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from scapre.patch.patch import Patch
 
 #: kinds of devices torch knows; whether one is there is asked when it is used
-DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla", "meta")
+DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "xla")
+
+
+def finite(value: float) -> float:
+    """Refuse what is no number; ranges let it through."""
+    if not isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
 WORD = re.compile("[a-z][a-z0-9-]*")
 Model = Annotated[str, typer.Option(help="diffusers folder or hub id")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, …")]
 Variant = Annotated[str | None, typer.Option(help="which set of model files, e.g. fp16")]
-Strength = Annotated[float, typer.Option(min=0, max=1, help="part of the edit to apply, 0 to 1")]
+Strength = Annotated[float, typer.Option(min=0, max=1, callback=finite, help="part of the edit to apply, 0 to 1")]
 PatchFile = Annotated[Path, typer.Option(help="a patch file of scapre erase")]
 
 
@@ -106,7 +116,7 @@ def settings(pairs: list[str]) -> dict[str, Any]:
             values[key] = json.loads(text.lower())
         except ValueError:  # no JSON, or a number of thousands of digits
             values[key] = text
-        if not sign or not (isinstance(values[key], int | float) or WORD.fullmatch(text)):
+        if not sign or not key or not (isinstance(values[key], int | float) or WORD.fullmatch(text)):
             raise ValueError(f"cannot read the setting {pair!r}; write key=number, key=true, key=false or key=word")
     return values
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scapre.cli.options import Device, Model, Strength, Type, Variant, meant, names, type_of
+from scapre.cli.options import Device, Model, Strength, Type, Variant, finite, meant, names, type_of
 from scapre.files import claim
 from scapre.model.places import EMOJI, GUIDANCE, STEPS
 from scapre.patch.places import find_patch
@@ -25,7 +25,9 @@ def generate(
     strength: Strength = 1.0,
     samples: Annotated[int, typer.Option(min=1, help="pictures a prompt, k = 0, 1, …; seed evaluation_seed + k")] = 1,
     steps: Annotated[int, typer.Option(min=1, help="denoising steps; published SD 1.5 tables use 50")] = STEPS,
-    guidance: Annotated[float, typer.Option(help="guidance scale; published SD 1.5 tables use 7.5")] = GUIDANCE,
+    guidance: Annotated[
+        float, typer.Option(callback=finite, help="guidance scale; published SD 1.5 tables use 7.5")
+    ] = GUIDANCE,
     batch: Annotated[int, typer.Option(min=1, help="pictures at once; changes no picture")] = 16,
     by_row: Annotated[
         bool, typer.Option("--by-row", help="number pictures by row, where prompts share a case")

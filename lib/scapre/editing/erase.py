@@ -16,6 +16,7 @@ from scapre.editing.memory import Memory
 from scapre.editing.solve import check_stages, method_for, provenance_of, solve
 from scapre.methods.registry import complete, find_method
 from scapre.methods.solution import Wish
+from scapre.methods.values import check_seed
 from scapre.model.projections import denoiser_of, projection_names, unet_of
 from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
@@ -65,13 +66,14 @@ def erase(
     Raises:
         ConceptError: lists that are empty, repeat or contradict themselves, names that are no text or too long
             (``scapre.text.gathering.check_names``), or a target that is its own anchor.
-        ValueError: unknown method, template or setting, a method that does not know this model, weights that are
-            not finite, or settings at which the solution is not.
+        ValueError: unknown method, template, setting or seed, a method that does not know this model, weights that
+            are not finite, or settings at which the solution is not.
     """
     # mistakes are refused before prompts are encoded
     method = method_for(pipe, method)
     projection_names(denoiser_of(pipe), find_method(method).kinds)
     complete(method, settings)
+    check_seed(seed)
     if find_method(method).whole:
         unet_of(pipe)
     if find_method(method).edit is not None:

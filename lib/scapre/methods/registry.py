@@ -9,7 +9,7 @@ from scapre.methods.closed.names import CLOSED
 from scapre.methods.closed.names import SOLVERS as SOLVERS  # where callers look for it
 from scapre.methods.method import Method, Settings
 from scapre.methods.trained.names import TRAINED
-from scapre.methods.values import checked
+from scapre.methods.values import check_seed, checked
 
 if TYPE_CHECKING:  # the table is read without torch; solvers are imported when the first is built
     from torch import Tensor
@@ -86,6 +86,7 @@ def build_solver(
     from scapre.methods.solution import Solution
 
     method, values = find_method(name), complete(name, settings)
+    check_seed(seed)
     if method.solver is None:
         raise ValueError(f"{name} edits the pipeline as a whole and keeps no memory; use scapre.erase")
     if len(statistics.targets) == 0:

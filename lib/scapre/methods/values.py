@@ -25,6 +25,7 @@ POSITIVE = {
 }
 SIGNED = ("threshold",)  # all others are 0 or more
 SHARES = ("geodesic_time", "alpha_min", "energy", "share", "time_share", "agreement", "vocabulary", "same")
+LARGEST_SEED = 90_000_000  # generators of training count concepts and steps beside it
 LARGEST, SMALLEST, MOST = 1e12, 1e-12, 10_000  # beyond these a solve overflows, is singular, or does not end
 
 
@@ -68,3 +69,13 @@ def checked(key: str, value: Any, default: float | int | bool | str) -> float | 
     if abs(number) > LARGEST or 0 < abs(number) < SMALLEST:
         raise ValueError(f"{key} must lie between {SMALLEST} and {LARGEST}, got {value}")
     return value
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        ValueError: no whole number, or one out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"the seed is a whole number from 0 to {LARGEST_SEED}, not {seed!r:.40}")

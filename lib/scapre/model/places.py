@@ -25,7 +25,7 @@ def locate(model: str | Path) -> Path | None:
         ValueError: the model has neither a UNet nor a transformer that can be edited (see ``families.refusal``) or no
             first text encoder, is one file, or holds pickles.
     """
-    if Path(model).suffix.lower() in ONE_FILE:
+    if Path(model).suffix.lower() in ONE_FILE and not Path(model).is_dir():
         raise ValueError(
             f"{model} is a checkpoint of one file; write it as a folder once, with diffusers' "
             f"StableDiffusionPipeline.from_single_file({str(model)!r}).save_pretrained(FOLDER), and name that folder"
@@ -34,7 +34,7 @@ def locate(model: str | Path) -> Path | None:
     if place is None:
         return None
     if not (place / "model_index.json").is_file():
-        raise FileNotFoundError(f"{place} holds no model_index.json; restore it with git or name another model")
+        raise FileNotFoundError(f"{place} holds no model_index.json; {_instead(place)}")
     try:
         index = dict(json.loads((place / "model_index.json").read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
@@ -52,6 +52,15 @@ def locate(model: str | Path) -> Path | None:
                 ".save_pretrained(FOLDER), and name that folder"
             )
     return place
+
+
+def _instead(place: Path) -> str:
+    """Say what to name instead of a folder that is no model."""
+    if (place.resolve().parent / "model_index.json").is_file():
+        return f"it is a part of a model; name the folder above, {place.parent}"
+    if (place / "adapter_config.json").is_file() or list(place.glob("pytorch_lora_weights*")):
+        return "it is an adapter; name the model that it belongs to"
+    return "restore it with git or name another model"
 
 
 def _local(model: str | Path) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ def open_folder(
 
     Raises:
         GenerationError: the folder holds pictures of other prompts, models or settings.
-        ValueError: fewer than one step or sample.
+        ValueError: fewer than one step or sample, or a guidance scale that is not finite.
     """
     for name, value in (("steps", steps), ("samples", samples)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    if not isfinite(guidance):
+        raise ValueError(f"guidance must be finite, got {guidance}")
     folder = Path(folder)
     record = {
         **_about(pipe, patch),
