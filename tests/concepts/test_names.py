@@ -39,6 +39,13 @@ def test_any_list_of_names_will_do(given: object) -> None:
     assert check_concepts({"dog", "cat"})[0] == ["cat", "dog"]  # a set has no order of its own
 
 
+def test_a_table_is_no_list_of_names() -> None:
+    table = read_concepts("imagenette-like")
+    with pytest.raises(ConceptError, match=r"targets is a table; give its column of names, as in table\['name'\]"):
+        check_concepts(table)
+    assert len(check_concepts(table["name"])[0]) == len(table)
+
+
 @pytest.mark.parametrize("given", [None, b"dog", 7, [1984], [None], [float("nan")], ["dog", ["cat"]]])
 def test_what_is_no_text_is_no_name(given: object) -> None:
     with pytest.raises(ConceptError, match=r"give a list of names|no text"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from scapre import load_pipeline
-from scapre.files import write_tensors
+from scapre.files import WriteError, write_tensors
 from scapre.training.augment import jitter
 from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train
@@ -50,6 +50,20 @@ def test_training_lowers_the_loss_and_stops_on_nonsense(tmp_path: Path) -> None:
     assert step(0, torch.Generator().manual_seed(1))[0] < before / 10
     with pytest.raises(RuntimeError, match="loss of b is nan at step 0"):
         train(module, lambda n, g: (module.weight.sum() * torch.nan, {}), SCHEDULE, tmp_path / "b")
+
+
+def test_a_full_disk_and_a_damaged_checkpoint_are_said(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    module, step = regression()
+    train(module, step, SCHEDULE, tmp_path / "cut")
+    whole = (tmp_path / "cut" / "checkpoint.safetensors").read_bytes()
+    (tmp_path / "cut" / "checkpoint.safetensors").write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors is damaged .*remove it to train cut anew"):
+        train(module, step, SCHEDULE, tmp_path / "cut")
+    wide = nn.Linear(300, 100, bias=False)
+    request.getfixturevalue("small_files")
+    with pytest.raises(WriteError, match=r"cannot write .*checkpoint.safetensors"):
+        train(wide, lambda n, g: (wide.weight.square().sum(), {}), SCHEDULE, tmp_path / "full")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["log.csv"]
 
 
 def test_files_appear_whole(tmp_path: Path) -> None:

@@ -139,7 +139,12 @@ def test_profiles_are_checked_before_anything_runs(checkout: Path) -> None:
     folder = checkout / "notebooks" / "profiles"
     folder.mkdir()
     assert profile_values(path, "default") == {}
-    for text, complaint in (("sed: 1", "no parameter sed"), ("- 1", "must hold lines"), ("a: [", "is not YAML")):
+    for text, complaint in (
+        ("sed: 1", "no parameter sed"),
+        ("seed: 1\nseed: 2", "seed is set twice; set it once"),
+        ("- 1", "must hold lines"),
+        ("a: [", "is not YAML"),
+    ):
         (folder / "01_fine.full.yaml").write_text(text)
         with pytest.raises(NotebookError, match=complaint):
             run_many([path], profile="full")
@@ -211,10 +216,10 @@ def test_profiles_mean_what_they_say(tmp_path: Path, text: str, values: dict) ->
     assert profile_values(tmp_path / "01.ipynb", "full") == values
 
 
-@pytest.mark.parametrize("value", ["12:30", [1], True])
+@pytest.mark.parametrize("value", ["12:30", [1], True, None])
 def test_a_value_of_another_kind_is_refused(tmp_path: Path, value: object) -> None:
     path = cell(tmp_path / "01.ipynb", "n = 3")
-    with pytest.raises(NotebookError, match=r"01: n is a number \(3\), not a (text|list|switch)"):
+    with pytest.raises(NotebookError, match=r"01: n is a number \(3\), not (a text|a list|a switch|nothing)"):
         check_parameters(path, {"n": value})
 
 

@@ -50,6 +50,8 @@ def as_names(given: Any, what: str) -> list[str]:
         if any(sign in given for sign in SEPARATORS):
             raise ConceptError(f'{what} is one string, {given!r}; give a list of names, as in ["dog", "lemon"]')
         given = [given]
+    if hasattr(given, "columns"):  # a table would give the names of its columns
+        raise ConceptError(f"{what} is a table; give its column of names, as in table['name']")
     if isinstance(given, bytes) or not isinstance(given, Iterable):
         raise ConceptError(f"{what} is {type(given).__name__}; give a list of names")
     listed = sorted(given, key=str) if isinstance(given, (set, frozenset)) else list(given)

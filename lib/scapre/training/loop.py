@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -53,6 +53,7 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
 
     Raises:
         RuntimeError: the loss stopped being finite (the message names the step).
+        ValueError: the checkpoint is damaged.
         WriteError: the folder cannot be written.
     """
     with naming(folder):
@@ -117,13 +118,17 @@ def _restore(folder: Path, parameters: Named, buffers: Named, average: Named, op
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return 0
-    with safe_open(path, "pt") as stored, torch.no_grad():
-        step = int(stored.metadata()["step"])
+    try:
+        with safe_open(path, "pt") as stored:
+            step, held = int(stored.metadata()["step"]), {key: stored.get_tensor(key) for key in stored.keys()}
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it to train {folder.name} anew") from error
+    with torch.no_grad():
         for k, p in parameters.items():
-            p.copy_(stored.get_tensor(f"weight/{k}"))
-            average[k].copy_(stored.get_tensor(f"average/{k}"))
-            moments = {m: stored.get_tensor(f"{m}/{k}").to(p.device) for m in ("exp_avg", "exp_avg_sq")}
+            p.copy_(held[f"weight/{k}"])
+            average[k].copy_(held[f"average/{k}"])
+            moments = {m: held[f"{m}/{k}"].to(p.device) for m in ("exp_avg", "exp_avg_sq")}
             optimiser.state[p] = {"step": torch.tensor(float(step)), **moments}
         for k, b in buffers.items():
-            b.copy_(stored.get_tensor(f"buffer/{k}"))
+            b.copy_(held[f"buffer/{k}"])
     return step

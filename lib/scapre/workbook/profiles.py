@@ -24,6 +24,14 @@ class _Yaml12(yaml.SafeLoader):
     """YAML 1.2's core: ``1e-4`` is a number, ``010`` is ten; ``12:30``, ``yes`` and dates are text."""
 
 
+def _once(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    """Read names and values; a name that stands twice would lose its first value without a word."""
+    names = [key.value for key, _ in node.value]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]} is set twice; set it once")
+    return loader.construct_mapping(node, deep=True)
+
+
 def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10)
 
@@ -34,15 +42,12 @@ for _tag, _pattern, _first in (
     ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", "~|null|Null|NULL|", "~nN"),
     ("int", "[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+.0123456789",
-    ),
+    ("float", _FLOAT, "-+.0123456789"),
 ):
     _starts = [*_first, ""] if _tag == "null" else list(_first)
     _Yaml12.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _starts)
 _Yaml12.add_constructor("tag:yaml.org,2002:int", _whole)
+_Yaml12.add_constructor("tag:yaml.org,2002:map", _once)
 
 
 def profile_values(path: Path, profile: str) -> dict[str, Any]:
@@ -107,14 +112,14 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> None:
     """Refuse parameters a notebook does not have, of which papermill only warns, and values of another kind.
 
     Raises:
-        NotebookError: an unknown parameter, or text where the notebook has a number, and the like.
+        NotebookError: an unknown parameter, or text or nothing where the notebook has a number, and the like.
     """
     known = parameters(path)
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise NotebookError(f"{path.stem} has no parameter {', '.join(unknown)}; it knows {', '.join(known)}")
     for name, value in given.items():
-        wanted, got = _kind(known[name]), _kind(value)
+        wanted, got = _kind(known[name]), "nothing" if value is None else _kind(value)
         if "anything" not in (wanted, got) and wanted != got:
             raise NotebookError(f"{path.stem}: {name} is {wanted} ({known[name]!r}), not {got} ({value!r})")
 
