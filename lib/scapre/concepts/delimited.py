@@ -17,8 +17,8 @@ HEADER_WORD = re.compile(
     "prompts?|captions?|text|sentences?|description|instruction|query|seeds?|guidance|id|idx|index|"
     "(label|class|category|concept|artist|name)s?|classes|categories"
 )
-#: what may stand above a header: notes, and Excel's word on the separator; a line between header and rows
-ABOVE, RULE = re.compile(r"\s*(#\s|//|sep=.\s*$)"), re.compile(r"\|?(\s*:?-{3,}:?\s*\|?)+")
+#: what may stand above a header: notes, and Excel's word on the separator
+ABOVE = re.compile(r"\s*(#\s|//|sep=.\s*$)")
 #: signs that people set in front of every line of a list
 BULLET = re.compile(r"([-*•–]|(\d+)[.)])\s+")
 COLUMN, NUMBER = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)+"), re.compile(r"-?\d+(\.\d*)?")
@@ -56,7 +56,8 @@ def cells_of(
     named = [(len(row), d) for d in DELIMITERS for row in [_header(_row(first, d))] if wanted in find(row)]
     if not named:
         return None
-    if start + 1 < len(lines) and RULE.fullmatch(lines[start + 1].strip()):
+    below = lines[start + 1] if start + 1 < len(lines) else ""
+    if "---" in below and not below.strip("|:- \t\r\n"):
         raise TableError("it is a table of Markdown; save it as CSV")
     count, delimiter = max(named, key=lambda pair: pair[0])
     records = _records(text, delimiter)
