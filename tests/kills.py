@@ -19,31 +19,8 @@ def moments(longest: float, seed: int = 0) -> Iterator[float]:
     return (generator.uniform(0, longest) for _ in range(KILLS))
 
 
-def kill_after(job: Callable[[], object], seconds: float) -> bool:
-    """Run a job in a fork and kill it with signal 9 some seconds after its start; was it still at work?"""
-    child = _forked(job)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            break
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 def kill(job: Callable[[], object], begun: Callable[[], bool], seconds: float) -> None:
     """Run a job in a fork and kill it with signal 9 some seconds after it has begun what is waited for."""
-    child = _forked(job)
-    deadline = time.monotonic() + PATIENCE
-    while not begun() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert begun()
-
-
-def _forked(job: Callable[[], object]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside the threads of a test runner
         child = os.fork()
@@ -52,4 +29,10 @@ def _forked(job: Callable[[], object]) -> int:
             job()
         finally:
             os._exit(0)
-    return child
+    deadline = time.monotonic() + PATIENCE
+    while not begun() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert begun()
