@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
 import torch
+from limits import largest_file
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -100,26 +99,8 @@ def strangers(page: Page) -> list[str]:
     return asked
 
 
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file of this process, and of those it starts, grows beyond a size: writing fails as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """A disk that fills up: 64 kB a file."""
     with largest_file(1 << 16):
-        yield
-
-
-@pytest.fixture
-def no_files() -> Iterator[None]:
-    """A disk without a byte left."""
-    with largest_file(0):
         yield

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 import scapre
 import typer
+from limits import largest_file
 from scapre.cli import app
 from scapre.pictures.places import LIST, RECORD, SCORES
 from scapre.training.parts import PARTS
@@ -121,18 +122,19 @@ def test_a_repository_that_cannot_be_written_is_refused_at_once(
 
 
 @pytest.mark.parametrize("words", TOLD, **SHORT)
-def test_a_disk_without_a_byte_left_is_said_at_once(
-    words: tuple[str, ...], patch: Path, tmp_path: Path, no_files: None
-) -> None:
-    said = answer(*spelt(words, tmp_path / "out", patch))
+def test_a_disk_without_a_byte_left_is_said_at_once(words: tuple[str, ...], patch: Path, tmp_path: Path) -> None:
+    with largest_file(0):
+        said = answer(*spelt(words, tmp_path / "out", patch))
     assert f"cannot write {tmp_path}" in said or f"cannot write {patch.parent}" in said
     assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize("words", FIXED, **SHORT)
-def test_a_repository_on_a_disk_without_a_byte_left(words: tuple[str, ...], checkout: Path, no_files: None) -> None:
+def test_a_repository_on_a_disk_without_a_byte_left(words: tuple[str, ...], checkout: Path) -> None:
     before = left(checkout.parent)
-    assert f"cannot write {checkout / 'data'}" in answer(*words)
+    with largest_file(0):
+        said = answer(*words)
+    assert f"cannot write {checkout / 'data'}" in said
     assert left(checkout.parent) == before
 
 
@@ -176,9 +178,7 @@ def test_a_disk_that_fills_up_in_a_notebook(checkout: Path, small_files: None) -
     assert left(checkout) == ["01_large.ipynb", "environment.yml"]
 
 
-def test_a_score_that_cannot_be_written_is_said_before_anything_is_judged(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_score_that_cannot_be_written_is_said_before_anything_is_judged(tmp_path: Path) -> None:
     for name in (RECORD, LIST):
         (tmp_path / name).touch()
     (tmp_path / SCORES).symlink_to("/proc/scores.csv")
@@ -187,6 +187,7 @@ def test_a_score_that_cannot_be_written_is_said_before_anything_is_judged(
     (tmp_path / SCORES).mkdir()
     assert "is a folder; name a file" in answer("score", tmp_path)
     (tmp_path / SCORES).rmdir()
-    request.getfixturevalue("no_files")
-    assert f"cannot write {tmp_path / SCORES}" in answer("score", tmp_path)
+    with largest_file(0):
+        said = answer("score", tmp_path)
+    assert f"cannot write {tmp_path / SCORES}" in said
     assert left(tmp_path) == [RECORD, LIST]
