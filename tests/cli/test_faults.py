@@ -92,8 +92,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_is_tried() -> None:
     names = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    reads_only = {"inspect"}
-    assert names - reads_only == {words[0] for words in [*TOLD, *FIXED]} | {"score"}
+    reads_only = {"inspect", "status", "why", "verify"}
+    rewrites = {"claims"}  # with --update, text of the repository in its place
+    assert names - reads_only - rewrites == {words[0] for words in [*TOLD, *FIXED]} | {"score"}
 
 
 @pytest.mark.parametrize("words", TOLD, **SHORT)
