@@ -50,27 +50,6 @@ def test_any_damage_to_a_model_with_sums_is_refused(
         file.write_bytes(before)
 
 
-@pytest.mark.slow
-@repeated(100)
-@given(st.integers(0, 9), damages())
-def test_any_damage_to_a_model_of_other_people_is_refused_or_finite(
-    toy: Path, which: int, damage: tuple[float, int | None]
-) -> None:
-    file = files(toy)[which]
-    before = file.read_bytes()
-    after = damaged(before, *damage)
-    file.write_bytes(after)
-    try:
-        pipe = scapre.load_pipeline(toy)
-    except (ValueError, FileNotFoundError):
-        return
-    finally:
-        file.write_bytes(before)
-    # a flipped bit of a number is another number, which no one can see; a cut line end is no loss
-    assert damage[1] is not None or after.strip() == before.strip()
-    assert all(torch.isfinite(weight).all() for weight in pipe.unet.parameters())
-
-
 def test_the_shipped_files_are_vouched_for_and_their_lists_whole(tmp_path: Path) -> None:
     for folder in (model_folder(), judge_folder()):
         listed = {line.split("  ", 1)[1] for line in (folder / SUMS).read_text().splitlines()}
