@@ -80,7 +80,7 @@ def read_concepts(name: str | Path = "emoji") -> pd.DataFrame:
     except TableError as error:
         raise ConceptError(f"{path.name}: {error}") from error
     if path != listed and len(table.columns) > 1:
-        log.warning("%s: only the names are used, not %s", path.name, ", ".join(c for c in table if c != "name"))
+        log.warning("%s: only the names are used, not %s", path.name, ", ".join(str(c) for c in table if c != "name"))
     table["name"] = table["name"].map(tidy)
     empty = ~table["name"].map(visible)
     if empty.all():

@@ -63,7 +63,7 @@ def complete(name: str, settings: Mapping[str, Any]) -> Settings:
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name} has no setting {', '.join(unknown)}; it knows {', '.join(known)}")
-    values = {key: checked(key, settings.get(key, default), default) for key, default in known.items()}
+    values: dict[str, Any] = {key: checked(key, settings.get(key, default), default) for key, default in known.items()}
     if name in TRAINED:
         TRAINED[name][2](**values)  # refuses words and counts that make no sense
     return values
