@@ -62,7 +62,7 @@ def test_every_command_explains_itself() -> None:
     assert "erase" in run("--help")
     for name in COMMANDS:
         text = run(name, "--help")
-        if name in EXAMPLES | {"protocol"}:
+        if name in {*EXAMPLES, "protocol"}:
             assert f"scapre {name}" in text, f"{name} shows no example"
 
 

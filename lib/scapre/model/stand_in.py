@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scapre.model.shapes import find_encoder, find_shape
 
@@ -45,19 +45,35 @@ def stand_in(model: str = "sd1", *, extra: str = "", seed: int = 0) -> Any:
         pad_token_id=tokenizer.pad_token_id,
     )
     sizes = [d_out for d_out, number in blocks.items() for _ in range(number)]
-    unet = nn.Module()
-    for place, d_out in enumerate(sizes):
-        block = nn.Module()
-        block.to_k, block.to_v = (nn.Linear(width, d_out, bias=False) for _ in range(2))
-        unet.add_module(f"block_{place}_attn2", block)
     text_encoder = CLIPTextModel(config).eval()
-    return SimpleNamespace(unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, device=torch.device("cpu"))
+    return SimpleNamespace(
+        unet=_Projections(width, sizes), text_encoder=text_encoder, tokenizer=tokenizer, device=torch.device("cpu")
+    )
 
 
 def stand_in_names(count: int) -> list[str]:
     """Name concepts of two words of the stand-in tokenizer each, all different."""
     words = _words()
     return [f"{words[i % WORDS]} {words[(i + i // WORDS + 1) % WORDS]}" for i in range(count)]
+
+
+class _Projections(nn.Module):
+    """Of a UNet what an edit reads: projections of the text, and a call that shows them the text as it comes."""
+
+    def __init__(self, width: int, sizes: list[int]) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(down_block_types=("CrossAttnDownBlock2D",), in_channels=1)
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+        for place, d_out in enumerate(sizes):
+            block = nn.Module()
+            block.to_k, block.to_v = (nn.Linear(width, d_out, bias=False) for _ in range(2))
+            self.add_module(f"block_{place}_attn2", block)
+
+    def forward(self, latent: Tensor, step: Tensor, encoder_hidden_states: Tensor) -> Tensor:
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                layer(encoder_hidden_states)
+        return latent
 
 
 def _words() -> list[str]:
