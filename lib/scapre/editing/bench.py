@@ -53,7 +53,10 @@ def random_weights(model: str, method: str) -> list[Tensor]:
 
 
 def floor_products(statistics: ConceptStatistics, weights: Sequence[Tensor]) -> None:
-    """The products no solver avoids: the Gram of all contexts, and each weight into a basis and back."""
+    """The products no solver avoids whose rows differ: the Gram of all contexts, each weight into a basis and back.
+
+    Where one matrix serves all rows (UCE, `staged`, DP) a single product does, so such a method may stay below it.
+    """
     rows = statistics.contexts.targets.flatten(0, 1)
     square = (rows.T @ rows).double()
     for weight in weights:

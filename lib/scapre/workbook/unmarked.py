@@ -20,7 +20,9 @@ SKIPPED = (
     re.compile(r"<!--.*?-->", re.DOTALL),
     # what no run decides: counts by letter, names with a number, licences, sizes of pictures, intervals' level
     re.compile(r"\b(?:n|λ|η|ρ) = [\d.]+|\b\d+×\d+\b|\b95 % (?:Student |bootstrap )?interval|Intervals are 95 %"),
-    re.compile(r"\b(?:Stable Diffusion|SD|Python|FLUX|Lumina|EmojiOne|torch|diffusers|transformers)[ .]\d[\w.+]*(?:, \d\.x)*"),
+    re.compile(
+        r"\b(?:Stable Diffusion|SD|Python|FLUX|Lumina|EmojiOne|torch|diffusers|transformers)[ .]\d[\w.+]*(?:, \d\.x)*"
+    ),
     re.compile(r"\b(?:Apache|CC-BY)-\d\.\d|\barXiv [\d.]+|\b(?:ICLR|CVPR) \d+"),
     # numbers of notebooks
     re.compile(r"\b(?:[Nn]otebooks?|experiments) \d\d(?:(?:–|, | and | to )\d\d)*|\((?:00|[0-3]\d)\)"),
