@@ -51,7 +51,7 @@ def load_emoji(size: int = PIXELS) -> tuple[NDArray[np.uint8], list[str], list[s
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; rebuild it with `scapre build-data`")
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(io.BytesIO(path.read_bytes()))  # seen by the trail
     except Exception as error:
         raise ValueError(f"{path} cannot be read ({error}); restore it with git") from error
     concepts, styles = list(dict.fromkeys(table["concept"])), list(STYLES)

@@ -66,8 +66,8 @@ class Workbook:
 
     def pictures(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Write a table with a column of PNG bytes as ``data/results/<notebook>/<name>.parquet`` and return it."""
-        with replacing(self.table_folder / f"{name}.parquet") as partial:
-            table.to_parquet(partial, index=False, compression="zstd")
+        with replacing(self.table_folder / f"{name}.parquet") as partial, partial.open("wb") as file:
+            table.to_parquet(file, index=False, compression="zstd")
         return table
 
     def contract(self, **facts: Any) -> None:
