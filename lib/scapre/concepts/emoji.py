@@ -51,7 +51,7 @@ def load_emoji(size: int = PIXELS) -> tuple[NDArray[np.uint8], list[str], list[s
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; rebuild it with `scapre build-data`")
     try:
-        table = pd.read_parquet(io.BytesIO(path.read_bytes()))  # seen by the trail
+        table = read_pictures(path)
     except Exception as error:
         raise ValueError(f"{path} cannot be read ({error}); restore it with git") from error
     concepts, styles = list(dict.fromkeys(table["concept"])), list(STYLES)
@@ -111,6 +111,11 @@ def draw_all(slugs: list[str]) -> pd.DataFrame:
             drawn[style] = rasterise(style, slugs, icons)
     rows = [(slug.replace("-", " "), s, drawn[s][slug]) for slug in slugs for s in STYLES]
     return pd.DataFrame(rows, columns=["concept", "style", "png"])
+
+
+def read_pictures(path: Path) -> pd.DataFrame:
+    """Read a parquet file through Python's own ``open``, which the trail of a run sees (``scapre.trail``)."""
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
 
 
 def build_emoji() -> Path:

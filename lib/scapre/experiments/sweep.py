@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from scapre.concepts.emoji import decode, encode_png
+from scapre.concepts.emoji import decode, encode_png, read_pictures
 from scapre.editing.erase import erase
 from scapre.editing.sequence import in_requests
 from scapre.experiments.gating import gate_rows
@@ -235,7 +234,7 @@ def drawn_results(
         parts = [_judged(case).assign(method=case.method, **case.labels) for case in cases]
         table = book.pictures(pd.concat(parts, ignore_index=True), name)
     elif path.is_file():
-        table = pd.read_parquet(io.BytesIO(path.read_bytes()))  # seen by the trail
+        table = read_pictures(path)
     else:
         raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
     return table.drop(columns="png"), torch.from_numpy(np.stack([decode(png) for png in table["png"]]))
