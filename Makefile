@@ -9,7 +9,7 @@ READY := $(ENV)/.scapre-ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 SEED := 1
 
-.PHONY: figures test all-tests unit shuffle notebooks lint full card bench site
+.PHONY: figures test all-tests unit shuffle thorough notebooks lint full card bench site
 
 figures: $(READY)
 	$(BIN)/scapre run --all --jobs 2
@@ -28,6 +28,11 @@ unit: $(READY)
 # The same in a random order, which SEED repeats.
 shuffle: $(READY)
 	$(PYTEST) -m "not slow" --random-order --random-order-bucket=global --random-order-seed=$(SEED) tests lib/scapre
+
+# Kills of the real commands at twenty moments, and property tests on ten times as many examples.
+thorough: $(READY)
+	SCAPRE_KILLS=20 SCAPRE_EXAMPLES=10 $(PYTEST) -rP tests/cli/test_kills.py tests/concepts tests/methods/test_values.py \
+	tests/model/test_damage.py tests/patch/test_damage.py tests/pictures/test_damage.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,17 +10,23 @@ import warnings
 from collections.abc import Callable, Iterator
 
 KILLS = 20
+#: of a real command, which takes seconds to come up; `make thorough` asks for all twenty
+REAL = int(os.environ.get("SCAPRE_KILLS", "4"))
 PATIENCE = 60.0  # seconds for work to come as far as wanted
 
 
-def moments(longest: float, seed: int = 0) -> Iterator[float]:
-    """Seconds from a point of the work to a kill, of ``KILLS`` kills."""
+def moments(longest: float, count: int = KILLS, seed: int = 0) -> Iterator[float]:
+    """Seconds from a point of the work to a kill, of each kill."""
     generator = random.Random(seed)
-    return (generator.uniform(0, longest) for _ in range(KILLS))
+    return (generator.uniform(0, longest) for _ in range(count))
 
 
-def kill(job: Callable[[], object], begun: Callable[[], bool], seconds: float) -> None:
-    """Run a job in a fork and kill it with signal 9 some seconds after it has begun what is waited for."""
+def kill(job: Callable[[], object], begun: Callable[[], bool], seconds: float) -> bool:
+    """Run a job in a fork and kill it with signal 9 some seconds after it has begun what is waited for.
+
+    Returns:
+        whether it was still at work.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside the threads of a test runner
         child = os.fork()
@@ -29,10 +35,18 @@ def kill(job: Callable[[], object], begun: Callable[[], bool], seconds: float) -
             job()
         finally:
             os._exit(0)
-    deadline = time.monotonic() + PATIENCE
-    while not begun() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    time.sleep(seconds)
+    _wait(child, begun, PATIENCE)
+    _wait(child, lambda: False, seconds)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    at_work = os.WIFSIGNALED(os.waitpid(child, 0)[1])
     assert begun()
+    return at_work
+
+
+def _wait(child: int, done: Callable[[], bool], seconds: float) -> None:
+    """Until something is done, the process has ended, or seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            break
+        time.sleep(0.001)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -22,8 +24,9 @@ def files() -> st.SearchStrategy[bytes]:
 
 
 def repeated(examples: int) -> settings:
-    """Settings of a property test: the same examples every time."""
-    return settings(max_examples=examples, derandomize=True, deadline=None, database=None)
+    """Settings of a property test: the same examples every time; ``SCAPRE_EXAMPLES`` times as many."""
+    times = int(os.environ.get("SCAPRE_EXAMPLES", "1"))
+    return settings(max_examples=times * examples, derandomize=True, deadline=None, database=None)
 
 
 def damages() -> st.SearchStrategy[tuple[float, int | None]]:

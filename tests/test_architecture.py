@@ -33,7 +33,7 @@ PARTIES = {
     "pool": "distributed",
     "maths": "torch",
     "concepts": "numpy pandas PIL resvg_py",
-    "model": "diffusers torch tqdm transformers",
+    "model": "diffusers safetensors torch tqdm transformers",
     "text": "safetensors torch tqdm",
     "workbook": "bs4 PIL jinja2 matplotlib nbclient nbconvert nbformat numpy pandas papermill pygments scipy seaborn "
     "torch tqdm yaml",

@@ -1,13 +1,15 @@
-"""A full disk and places that cannot be written, in commands that write: a sentence, and nothing left behind."""
+"""A full disk and places that cannot be written, in every command that writes: a sentence, and nothing left behind."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
 import pytest
 import scapre
-from limits import largest_file
+import typer
+from limits import largest_file, read_only
 from scapre.cli import app
 from scapre.pictures.places import LIST, RECORD, SCORES
 from scapre.training.parts import PARTS
@@ -47,14 +49,18 @@ TOLD = [
     ("export", "PATCH", "--form", "webui", "--tolerance", "0.001", "--out", "OUT"),
     ("generate", "--prompts", "LIST", "--workers", "1", "--out", "OUT"),
     ("check", "--patch", "PATCH", "--out", "OUT/table.csv"),
+    ("stress", "--patch", "PATCH", "--probes", "synonyms", "--out", "OUT"),
+    ("protocol", "emoji-imagenette", "--methods", "confined", "--pictures", "1", "--workers", "1", "--out", "OUT"),
     ("site", "--out", "OUT"),
 ]
 #: commands that write into the repository
 FIXED = [
     ("bench", "--model", "tiny"),
+    ("bench", "--model", "tiny", "--text"),
     ("families",),
     ("ranks", "--targets-file", "a.txt", "--retain-file", "b.txt"),
     ("run", "01"),
+    ("run", "01", "--update"),
     ("figures",),
     ("build-data",),
     *(("train", part) for part in (*PARTS, "control", "all")),
@@ -89,28 +95,38 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+def test_every_command_that_writes_is_tried() -> None:
+    names = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    reads_only = {"inspect", "status", "why", "verify"}
+    apart = {"score", "claims"}  # what they write into lies there already: tests of their own, below
+    assert names - reads_only == {words[0] for words in [*TOLD, *FIXED]} | apart
+
+
 @pytest.mark.parametrize("words", TOLD, **SHORT)
 def test_places_that_cannot_be_written_are_refused_at_once(words: tuple[str, ...], patch: Path, tmp_path: Path) -> None:
     (tmp_path / "wall").touch()
-    for out in (Path("/proc/out"), tmp_path / "wall" / "out"):
-        said = answer(*spelt(words, out, patch))
+    (tmp_path / "closed").mkdir()
+    for out in (Path("/proc/out"), tmp_path / "wall" / "out", tmp_path / "closed" / "out"):
+        with read_only(tmp_path / "closed"):
+            said = answer(*spelt(words, out, patch))
         assert f"cannot write {out}" in said
         assert "name another place" in said
     assert left(tmp_path) == ["wall"]
 
 
 @pytest.mark.parametrize("words", FIXED, **SHORT)
-@pytest.mark.parametrize("wall", ["file", "proc"])
+@pytest.mark.parametrize("wall", ["file", "proc", "closed"])
 def test_a_repository_that_cannot_be_written_is_refused_at_once(
     words: tuple[str, ...], wall: str, checkout: Path
 ) -> None:
     before = left(checkout.parent)
     if wall == "file":
         (checkout / "data").touch()
-    else:
+    elif wall == "proc":
         (checkout / "data").symlink_to("/proc")
-    assert f"cannot write {checkout / 'data'}" in answer(*words)
-    (checkout / "data").unlink()
+    with read_only(checkout) if wall == "closed" else nullcontext():
+        assert f"cannot write {checkout / 'data'}" in answer(*words)
+    (checkout / "data").unlink(missing_ok=True)
     assert left(checkout.parent) == before
 
 
@@ -131,7 +147,7 @@ def test_a_repository_on_a_disk_without_a_byte_left(words: tuple[str, ...], chec
     assert left(checkout.parent) == before
 
 
-BIG = [words for words in TOLD if words[0] not in ("check", "undo", "site")]
+BIG = [words for words in TOLD if words[0] not in ("check", "undo", "site", "stress", "protocol")]
 
 
 @pytest.mark.parametrize("words", BIG, **SHORT)
@@ -176,3 +192,73 @@ def test_a_score_that_cannot_be_written_is_said_before_anything_is_judged(tmp_pa
         said = answer("score", tmp_path)
     assert f"cannot write {tmp_path / SCORES}" in said
     assert left(tmp_path) == [RECORD, LIST]
+
+
+def test_a_disk_that_fills_up_while_a_protocol_runs(patch: Path, tmp_path: Path, small_files: None) -> None:
+    """The unedited model's pictures are small and stay; the edit is what finds no room."""
+    words = ("protocol", "emoji-imagenette", "--methods", "confined", "--pictures", "1", "--workers", "1")
+    said = answer(*words, "--out", tmp_path / "out")
+    assert f"cannot write {tmp_path / 'out' / 'confined' / 'patch.safetensors'}" in said
+    assert {Path(name).suffix for name in left(tmp_path)} == {".png", ".json", ".csv"}
+    assert "pictures" not in left(tmp_path / "out" / "confined")
+
+
+def test_a_disk_that_fills_up_under_a_stress_suite(patch: Path, tmp_path: Path) -> None:
+    """Answers are small, so less is left to it."""
+    with largest_file(1 << 9):
+        said = answer("stress", "--patch", patch, "--probes", "synonyms", "--out", tmp_path / "out")
+    assert "make room or name another place" in said
+    assert left(tmp_path) == []
+
+
+@pytest.fixture
+def stale(checkout: Path) -> Path:
+    """A repository whose README and notebook say other numbers than the table."""
+    (checkout / "data" / "results" / "09_x").mkdir(parents=True)
+    (checkout / "data" / "claims.yaml").write_text('results/09_x/t:\n  09.kept: pick("kept", method="ours")\n')
+    (checkout / "data" / "results" / "09_x" / "t.csv").write_text("method,kept\nours,97.8\n")
+    mark = "We keep <!--=09.kept-->12.3 %<!--/-->.\n"
+    (checkout / "README.md").write_text(mark)
+    new = nbformat.v4
+    nbformat.write(new.new_notebook(cells=[new.new_markdown_cell(mark)]), checkout / "notebooks" / "09_x.ipynb")
+    return checkout
+
+
+@pytest.mark.parametrize("closed", ["notebooks", "."])
+def test_claims_are_rewritten_everywhere_or_nowhere(stale: Path, closed: str) -> None:
+    book, page = stale / "notebooks" / "09_x.ipynb", stale / "README.md"
+    before = {path: path.read_bytes() for path in (book, page)}
+    with read_only(stale / closed):
+        said = answer("claims", "--update")
+    assert f"cannot write {page if closed == '.' else book}" in said
+    with largest_file(0):
+        assert f"cannot write {page}" in answer("claims", "--update")
+    assert {path: path.read_bytes() for path in (book, page)} == before
+    assert not list(stale.rglob("*.partial"))
+    done = CliRunner().invoke(app, ["claims", "--update"])
+    assert "rewrote README.md\nrewrote 09_x.ipynb" in done.output
+    assert all("97.8 %" in path.read_text() for path in (book, page))
+
+
+def test_a_disk_that_fills_up_while_claims_are_rewritten(stale: Path) -> None:
+    page = stale / "README.md"
+    page.write_text(page.read_text() + "word " * 20_000)
+    before = page.read_bytes()
+    with largest_file(1 << 16):
+        assert f"cannot write {page}" in answer("claims", "--update")
+    assert page.read_bytes() == before
+    assert not list(stale.rglob("*.partial"))
+
+
+def test_a_notebook_that_cannot_be_stored_is_said_before_it_runs(checkout: Path) -> None:
+    with read_only(checkout / "notebooks"):
+        said = answer("run", "01", "--update")
+    assert f"cannot write {checkout / 'notebooks' / '01_large.ipynb'}" in said
+    assert not (checkout / "large").exists()
+
+
+def test_a_manifest_that_cannot_be_written_is_said_before_the_notebook_runs(checkout: Path) -> None:
+    (checkout / "data").mkdir()
+    (checkout / "data" / "manifests").touch()
+    assert f"cannot write {checkout / 'data' / 'manifests'}" in answer("run", "01")
+    assert not (checkout / "large").exists()

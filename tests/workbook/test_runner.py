@@ -19,8 +19,8 @@ from scapre.workbook.runner import (
     notebooks,
     run_many,
     run_notebook,
-    scrub,
 )
+from scapre.workbook.scrubbing import scrub
 from typer.testing import CliRunner
 
 NOTE = """import json, os, pathlib, time

@@ -129,7 +129,7 @@ def run(
       scapre run 00
       scapre run --all --profile full --jobs 2
     """
-    from scapre.workbook.runner import executed_copy, find, notebooks, run_many
+    from scapre.workbook.runner import find, notebooks, run_many, written
     from scapre.workbook.stale import changes, in_order, out_of_date
 
     if scheduler:
@@ -138,7 +138,7 @@ def run(
     late = not (names or every or profile != "default")
     paths = list(dict.fromkeys(find(name) for name in names)) if names else notebooks()
     paths = list(out_of_date(paths)) if late else paths
-    claim(*map(executed_copy, paths))
+    claim(*(place for path in paths for place in written(path, update)))
     limits: dict[str, Any] = {"timeout": cell_timeout, "start_timeout": start_timeout}
     for wave in in_order(paths):
         wanted = [path for path in wave if not late or changes(path)]  # what it waited for may have come out the same

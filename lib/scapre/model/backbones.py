@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from scapre.model.fingerprint import PARTS
 from scapre.model.places import EMOJI, locate
@@ -36,8 +37,8 @@ def load_pipeline(
 
     Raises:
         FileNotFoundError: a local folder is missing or incomplete.
-        ValueError: a file is damaged (cut short, not what the folder's ``SHA256SUMS`` says, or holding NaN or
-            infinity), ``dtype`` is not a floating type, or the model is of a kind that cannot be edited
+        ValueError: a file is damaged (cut short, not what the folder's ``SHA256SUMS`` says, without a weight, or
+            holding NaN or infinity), ``dtype`` is not a floating type, or the model is of a kind that cannot be edited
             (``families.refusal``).
     """
     # imported here: it takes seconds, which `import scapre` and `scapre --help` need not wait for
@@ -65,11 +66,29 @@ def load_pipeline(
     denoiser_of(pipe)  # refuses other kinds
     parts = {name: part for name in ("unet", "transformer", *PARTS) if (part := getattr(pipe, name, None)) is not None}
     for part, module in parts.items():
+        absent = _absent(module, place and place / part)
         for name, weight in module.named_parameters():
+            if name in absent:
+                raise ValueError(f"{model}: the files of {part} hold no weight {name}; restore the model")
             if not torch.isfinite(weight).all():
                 raise ValueError(f"{model}: weight {name} of {part} holds NaN or infinity; restore the model")
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(device)
+
+
+def _absent(module: torch.nn.Module, folder: Path | None) -> set[str]:
+    """Weights that no file holds: diffusers leaves them empty, transformers draws them at random without a word.
+
+    Of transformers' parts, CLIP's text encoders are asked, which edits change; others share weights under other names.
+    """
+    names = {name for name, _ in module.named_parameters()}
+    files = sorted(folder.glob("*.safetensors")) if folder and type(module).__name__.startswith("CLIPText") else []
+    held = set()
+    for file in files:
+        with safe_open(file, "pt") as opened:
+            held |= {name.removeprefix("text_model.") for name in opened.keys()}
+    drawn = {name for name in names if files and name.removeprefix("text_model.") not in held}
+    return drawn | {name for name, weight in module.named_parameters() if weight.is_meta}
 
 
 def load_denoiser(folder: str | Path) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scapre.files import write_text
+from scapre.files import claim, write_text
 from scapre.paths import repository
 from scapre.workbook.claims import ClaimError, Register
 
@@ -154,14 +154,17 @@ def update_prose(register: Register, root: Path | None = None) -> list[Path]:
 
     Returns:
         the files that changed.
+
+    Raises:
+        scapre.files.WriteError: one of them cannot be written; none is touched then.
     """
-    changed: dict[Path, None] = {}
-    for document in documents(root):
-        text = MARK.sub(lambda mark: _renewed(mark, register), document.text)
-        if text != document.text:
-            _store(document, text)
-            changed[document.path] = None
-    return list(changed)
+    texts = [(document, MARK.sub(lambda mark: _renewed(mark, register), document.text)) for document in documents(root)]
+    stale = [(document, text) for document, text in texts if text != document.text]
+    changed = list(dict.fromkeys(document.path for document, _ in stale))
+    claim(*changed)
+    for document, text in stale:
+        _store(document, text)
+    return changed
 
 
 def _renewed(mark: re.Match[str], register: Register) -> str:

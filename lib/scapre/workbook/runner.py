@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from scapre.files import replacing, write_text
@@ -19,14 +18,14 @@ from scapre.paths import repository
 from scapre.pool import scatter
 from scapre.trail import FOLDER
 from scapre.workbook.kernel import own_kernel
-from scapre.workbook.manifest import write_manifest
+from scapre.workbook.manifest import manifest_path, write_manifest
 from scapre.workbook.profiles import NotebookError, check_parameters, profile_values
+from scapre.workbook.scrubbing import drop_widgets, scrub
 
 START_TIMEOUT = 60  # seconds a kernel may take to start
 CELL_TIMEOUT = 900  # seconds a cell may take at the default parameters
 FULL_TIMEOUT = 86_400  # the same in any other profile
 START_TRIES = 3
-WIDGET = "application/vnd.jupyter.widget-view+json"
 STAGGER = 2.0  # seconds between the starts of neighbours: their kernels then do not race for ports
 
 
@@ -130,13 +129,23 @@ def _run_one(errand: _Errand) -> Outcome:
             scrub(output)
             write_text(errand.path, output.read_text(encoding="utf-8"))
         seconds = time.perf_counter() - start
-        if _is_ours(errand.path) and "SCAPRE_OUT" not in os.environ and not errand.parameters.get("out_dir"):
+        if _keeps_manifest(errand.path) and not errand.parameters.get("out_dir"):
             write_manifest(errand.path, Path(trail), errand.profile, errand.parameters, seconds)
     return Outcome(errand.path.stem, seconds)
 
 
 def _is_ours(path: Path) -> bool:
     return path.resolve().parent == (repository() / "notebooks").resolve()
+
+
+def _keeps_manifest(path: Path) -> bool:
+    return _is_ours(path) and "SCAPRE_OUT" not in os.environ
+
+
+def written(path: Path, update: bool) -> list[Path]:
+    """List what a run of a notebook writes, whatever its cells write."""
+    found = [executed_copy(path), *([path] if update else [])]
+    return [*found, manifest_path(path.stem)] if _keeps_manifest(path) else found
 
 
 def executed_copy(path: Path) -> Path:
@@ -214,37 +223,3 @@ def _execute(
                 raise NotebookError(
                     f"{path.stem}: the kernel did not start ({error}); allow it more seconds with --start-timeout"
                 ) from error
-
-
-def drop_widgets(path: Path) -> None:
-    """Remove widgets from an executed copy: their numbers are of a kernel that is gone."""
-    book = nbformat.read(path, as_version=4)
-    book.metadata.pop("widgets", None)
-    for cell in book.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
-    write_text(path, nbformat.writes(book) + "\n")
-
-
-def scrub(path: Path) -> None:
-    """Remove what differs between runs: timings, papermill's notes, the injected cell, widgets.
-
-    A stored widget is dead: its numbers are of a kernel that is gone.
-    """
-    book = nbformat.read(path, as_version=4)
-    for key in ("papermill", "widgets"):
-        book.metadata.pop(key, None)
-    cells = [c for c in book.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    number = 0
-    for cell in cells:
-        for key in ("papermill", "execution"):
-            cell.metadata.pop(key, None)
-        if cell.cell_type == "code":
-            number += 1
-            cell.execution_count = number
-            for out in cell.outputs:
-                if "execution_count" in out:
-                    out.execution_count = number
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr" and WIDGET not in o.get("data", {})]
-    book.cells = cells
-    write_text(path, nbformat.writes(book) + "\n")
