@@ -129,6 +129,9 @@ def test_files_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> Non
         (b"prompt\na\0b", "zero bytes"),
         (b"PK\x03\x04 book.xlsx", "a spreadsheet or archive; save it as CSV"),
         (b"PAR1 cut", "no intact parquet"),
+        (b"<!DOCTYPE html><html>404</html>", "it is a web page, not the file"),
+        (b"<html><body>404</body></html>", "it is a web page, not the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "a pointer of git-lfs, not the file"),
     ],
 )
 def test_files_that_are_no_text(tmp_path: Path, data: bytes, words: str) -> None:

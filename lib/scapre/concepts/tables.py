@@ -26,6 +26,10 @@ BINARY = {
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
     b"\x1f\x8b": "a compressed file",
     b"%PDF": "a PDF",
+    b"<!DOCTYPE": "a web page, not the file",
+    b"<!doctype": "a web page, not the file",
+    b"<html": "a web page, not the file",
+    b"version https://git-lfs": "a pointer of git-lfs, not the file",
 }
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 

@@ -125,9 +125,8 @@ def _edit(case: Case, pipe: Any) -> Patch | None:  # part: see ``Patch.part``; g
         return None
     chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
     part, gate = chosen.pop("part", None), chosen.pop("gate", None)
-    patch = (in_requests if "way" in chosen else erase)(
-        pipe, case.targets, retained=case.retained, method=case.method, **chosen
-    )
+    make: Any = in_requests if "way" in chosen else erase
+    patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
     return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)
 
 
