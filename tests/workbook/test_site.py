@@ -14,6 +14,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page
 from scapre.paths import repository
+from scapre.workbook.claims import Register
+from scapre.workbook.origins import findings, number
+from scapre.workbook.reading import message_of
 from scapre.workbook.runner import notebooks
 from scapre.workbook.site import SiteError, build_site
 
@@ -81,6 +84,39 @@ def test_marks_do_not_show_and_claims_have_a_page(site: list[Path]) -> None:
     assert 'href="notebooks/10_scaling_curves.html#cell-id=' in page
 
 
+def test_one_screen_says_what_it_is_and_what_was_found(site: list[Path], page: Page) -> None:
+    page.goto(site[0].as_uri())
+    register = Register(repository() / "data")
+    shown = [number(register, f["number"]) for f in findings(repository(), register) if f.get("start")]
+    assert page.locator(".start li b").all_inner_texts() == shown
+    assert len(shown) == 5
+    assert page.locator("main img").count() == 1
+    assert "scapre.erase" in page.inner_text("main pre")
+    last = page.locator("main p").last.bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] < 1100
+
+
+def test_no_page_is_wider_than_a_phone(site: list[Path], page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in site:
+        page.goto(path.as_uri())
+        wide = page.evaluate("() => document.documentElement.scrollWidth")
+        assert wide <= 390, path
+        heading = page.locator("main h1").first.bounding_box()
+        assert heading is not None
+        assert heading["y"] < 300, path  # the list of pages is folded
+    page.click("#pages summary")
+    assert page.locator("#pages a").first.is_visible()
+
+
+def test_a_notebook_shows_its_figure_first(site: list[Path], page: Page) -> None:
+    page.goto((site[0].parent / "notebooks" / "02_conflict_analysis.html").as_uri())
+    image = page.locator("main img").first
+    assert image.get_attribute("src") == "../figures/02_conflict_analysis/score.png"
+    assert image.get_attribute("alt") == message_of(repository() / "figures" / "02_conflict_analysis" / "score.png")
+
+
 def test_formulas_are_set_and_code_is_coloured(site: list[Path], page: Page) -> None:
     page.goto((site[0].parent / "notebooks" / "00_first_erasure.html").as_uri())
     page.evaluate("() => MathJax.startup.promise")
@@ -125,15 +161,16 @@ def test_pages_linked_from_notebooks_are_built_and_links_keep_their_meaning(
     pages = build_site(tmp_path / "site", progress=False)
     assert [p.relative_to(tmp_path / "site").as_posix() for p in pages] == [
         "index.html",
+        "README.html",
         "FIGURES.html",
         "notebooks/00_a.html",
         "docs/more.html",
     ]
-    assert 'href="notebooks/00_a.html"' in pages[0].read_text()
-    book = pages[2].read_text()
+    assert 'href="notebooks/00_a.html"' in pages[1].read_text()
+    book = pages[3].read_text()
     assert 'href="../docs/more.html"' in book
     assert 'href="https://example.invalid"' in book
-    assert 'href="../index.html#top"' in pages[3].read_text()
+    assert 'href="../README.html#top"' in pages[4].read_text()
     assert (tmp_path / "site" / "environment.yml").is_file()
 
 
@@ -156,7 +193,7 @@ def small_site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_reader_searches_enlarges_and_dims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Page) -> None:
-    index, pictures, book = small_site(tmp_path, monkeypatch)
+    index, readme, pictures, book = small_site(tmp_path, monkeypatch)
     page.context.set_offline(True)
     page.goto(index.as_uri())
     page.fill("#search", "QUOKKA sits")
@@ -176,7 +213,7 @@ def test_a_reader_searches_enlarges_and_dims(tmp_path: Path, monkeypatch: pytest
     page.click("#light")
     dark = page.evaluate(paper)
     assert light == "rgb(255, 255, 255)" != dark
-    page.goto(index.as_uri())
+    page.goto(readme.as_uri())
     assert page.evaluate(paper) == dark
     assert page.get_attribute("main img", "alt") == "a dog"
     page.emulate_media(media="print")

@@ -53,19 +53,20 @@ def claims_page(root: Path) -> str:
 
 def _row(finding: dict[str, Any], register: Register, told: list[Any], root: Path) -> str:
     names = list(dict.fromkeys([name for name in (finding.get("number"), *finding["because"]) if name]))
-    number = f"{_number(register, finding.get('number'))} {escape(finding.get('unit', ''))}".strip()
-    interval = _number(register, finding.get("interval")).replace(", ", " to ")
+    counted = f"{number(register, finding.get('number'))} {escape(finding.get('unit', ''))}".strip()
+    interval = number(register, finding.get("interval")).replace(", ", " to ")
     tables = dict.fromkeys(f"data/{register.expressions[name][0]}.csv" for name in names)
     links = ", ".join(f'<a href="{escape(table)}">{escape(Path(table).stem)}</a>' for table in tables)
     cells = [d for d in told if d.cell is not None and _quoted(d.text).intersection(names)]
     places = dict.fromkeys(f'<a href="{_anchor(d.path, d.cell, root)}">{escape(d.place)}</a>' for d in cells)
-    said = (escape(finding["says"]), escape(finding["verdict"]), number, interval, links, "; ".join(places))
+    said = (escape(finding["says"]), escape(finding["verdict"]), counted, interval, links, "; ".join(places))
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in said)}</tr>"
 
 
-def _number(register: Register, name: str | None) -> str:
+def number(register: Register, name: str | None) -> str:
+    """A claim's numbers to three digits; empty without one."""
     value = register.value(name) if name else []
-    return "" if isinstance(value, bool) else ", ".join(f"{number:.3g}" for number in value)
+    return "" if isinstance(value, bool) else ", ".join(f"{part:.3g}" for part in value)
 
 
 def _quoted(text: str) -> set[str]:

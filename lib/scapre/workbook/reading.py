@@ -27,7 +27,7 @@ def describe(body: BeautifulSoup, source: Path, root: Path) -> None:
     """
     for image in body.find_all("img"):
         address, said = str(image.get("src", "")), str(image.get("alt", ""))
-        picture = root / address if address.startswith("figures/") else None
+        picture = (source.parent / address).resolve() if "figures/" in address else None
         if address.startswith("data:"):
             calls = next((found for parent in image.parents if (found := MADE.findall(parent.get_text()))), [])
             picture = root / "figures" / source.stem / f"{calls[-1]}.png" if calls else None

@@ -1,4 +1,4 @@
-// Search over all pages, figures that enlarge on click, light and dark.
+// Search over all pages, a list of pages that folds on a phone, figures that enlarge on click, light and dark.
 const up = document.documentElement.dataset.up;
 const field = document.getElementById("search");
 const found = document.getElementById("found");
@@ -26,6 +26,11 @@ field.addEventListener("input", () => {
   const script = Object.assign(document.createElement("script"), { src: `${up}search.js`, onload: ask });
   document.head.append(script);
 });
+
+const narrow = matchMedia("(max-width: 60rem)"); // as in site.css: there the list of pages opens on a tap
+const fold = () => { document.getElementById("pages").open = !narrow.matches; };
+narrow.addEventListener("change", fold);
+fold();
 
 const large = document.getElementById("large");
 document.querySelectorAll("main img").forEach((image) => {

@@ -22,9 +22,11 @@ from scapre.paths import data_folder, repository
 from scapre.workbook.origins import claims_page, figure_line
 from scapre.workbook.reading import describe, search_index
 from scapre.workbook.runner import notebooks
+from scapre.workbook.start import start_page
 
 MATHJAX = "3.2.2"  # formulas as SVG: one file, no fonts
 PAGES = (".md", ".ipynb")
+START = "START.md"  # the first page, made of README and findings, not a file
 FIGURES = "FIGURES.md"  # a page made of figures/, not a file
 CLAIMS = "CLAIMS.md"  # a page made of data/findings.yaml, where there is one
 
@@ -34,7 +36,7 @@ class SiteError(ValueError):
 
 
 def build_site(out: Path, *, progress: bool = True) -> list[Path]:
-    """Write the site: README as index, every notebook, every page they link to, every figure.
+    """Write the site: a page to start from, README, every notebook, every page they link to, every figure.
 
     The site mirrors the repository, so that links keep their meaning; outputs are the stored
     ones, nothing is executed. The formulas' renderer is fetched with npm once and kept.
@@ -54,9 +56,9 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
     names = {place(path, root): _title(path) for path in books}
     style = Path(__file__).with_name("site.css").read_text() + HtmlFormatter().get_style_defs(".highlight")
     template = Environment(autoescape=False).from_string(Path(__file__).with_name("site.html").read_text())
-    queue, written = [root / "README.md", root / FIGURES, *(p.resolve() for p in books)], []
+    queue, written = [root / START, root / "README.md", root / FIGURES, *(p.resolve() for p in books)], []
     told = (root / "data" / "findings.yaml").is_file()
-    queue[2:2] = [root / CLAIMS] if told else []
+    queue[3:3] = [root / CLAIMS] if told else []
     _write(out / "mathjax" / "tex-svg.js", _renderer().read_bytes())
     _write(out / "style.css", style.encode())
     _write(out / "site.js", Path(__file__).with_name("site.js").read_bytes())
@@ -66,7 +68,7 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
             here = place(source, root)
             body = _body(source, root)
             describe(body, source, root)
-            indexed[here.as_posix()] = (names.get(here, here.stem if len(here.parts) > 1 else "scapre"), body)
+            indexed[here.as_posix()] = (names.get(here, here.stem if here.stem != "index" else "scapre"), body)
             for target in link(body, source, root):
                 if target.suffix in PAGES:
                     queue += [target] if target not in queue else []
@@ -88,7 +90,7 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
 def place(source: Path, root: Path) -> Path:
     """Where a page of the repository lies in the site."""
     inside = source.resolve().relative_to(root)
-    return Path("index.html") if inside == Path("README.md") else inside.with_suffix(".html")
+    return Path("index.html") if inside == Path(START) else inside.with_suffix(".html")
 
 
 def link(body: BeautifulSoup, source: Path, root: Path) -> list[Path]:
@@ -128,6 +130,8 @@ def _body(source: Path, root: Path) -> BeautifulSoup:
             )
     elif source.name == CLAIMS:
         html = claims_page(root)
+    elif source.name == START:
+        html = start_page(root, next(iter(notebooks()), None))
     else:
         html = markdown2html(source.read_text())
     return BeautifulSoup(html, "html.parser")
