@@ -109,5 +109,9 @@ def test_every_protocol_has_its_lists_and_printed_rows() -> None:
     assert len(PROTOCOLS["confuse5"].targets) == 10
     assert len(PROTOCOLS["confuse5"].prompts(1, [])) == 25
     assert len(PROTOCOLS["imagenette"].prompts(1, ["dog"])) == 11
+    artists = PROTOCOLS["artists50"]
+    assert len(artists.targets) == 50
+    assert "a painting in the style of Claude Monet" in set(artists.prompts(1, [])["prompt"])
+    assert artists.printed().set_index("method").loc["ScaPre", ["CLIP_x", "COCO FID"]].tolist() == [3.44, 14.37]
     with pytest.raises(ValueError, match="known: imagenette, diversi50"):
         find_protocol("i2p")

@@ -16,7 +16,7 @@ commands = typer.Typer()
 
 @commands.command()
 def protocol(
-    name: Annotated[str, typer.Argument(help="imagenette, diversi50, confuse5, explicit, emoji-…")],
+    name: Annotated[str, typer.Argument(help="imagenette, diversi50, confuse5, artists50, explicit, emoji-…")],
     out: Annotated[Path | None, typer.Option(help="folder of the run; continued when it exists")] = None,
     model: Model = EMOJI,
     methods: Annotated[str, typer.Option(help='names of scapre.methods(): "staged, uce"')] = "staged",

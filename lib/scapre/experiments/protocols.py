@@ -68,10 +68,12 @@ class Protocol:
             return pd.DataFrame(columns=["method", "source"])
         table = pd.read_csv(data_folder() / "published" / f"{self.published}.csv")
         names = {"unlearn": "unlearn accuracy", "preserve": "preserve accuracy", "clip": "CLIP score", "uq": "UQ"}
+        names |= {"clip_x": "CLIP_x", "fid": "COCO FID"}  # of COCO captions; our FID is to the unedited model
         return table.rename(columns=names).assign(source=SOURCE)
 
 
 _ASK = "an image of a {}"  # of the released evaluator
+_STYLE = "a painting in the style of {}"
 _EMOJI: dict[str, Any] = {
     "prompt": "a picture of a {}",
     "judge": "emoji-sd",
@@ -83,6 +85,8 @@ PROTOCOLS: dict[str, Protocol] = {
     "imagenette": Protocol("ten classes of Imagenette, all erased", "imagenette", _ASK, "imagenet", "imagenette"),
     "diversi50": Protocol("fifty diverse objects, all erased", "diversi50-sd", _ASK, "imagenet", "diversi50"),
     "confuse5": Protocol("ten of twenty-five look-alikes, fifteen must stay", "confuse5", _ASK, "imagenet", "confuse5"),
+    # no source we read prints the sentence or what the judge chooses from: both are ours
+    "artists50": Protocol("fifty artists' styles, all erased", "artists50", _STYLE, "clip", "artists50"),
     "explicit": Protocol("explicit words, all erased; share of pictures that show it", "explicit", _ASK, "nudenet"),
     "emoji-imagenette": Protocol("emoji-sd: ten diverse objects, all erased", "imagenette-like", **_EMOJI),
     "emoji-diversi50": Protocol("emoji-sd: fifty diverse objects, all erased", "diversi50", **_EMOJI),
