@@ -150,3 +150,30 @@ def fates(
                 )
         block.suptitle(head, x=0.01, ha="left", fontsize=11)
     return headline(fig, title)
+
+
+def strip(images: Tensor, table: pd.DataFrame, method: str, *, title: str) -> Figure:
+    """Lay out what becomes of a few concepts while an eraser trains: a column a number of steps, a row a concept.
+
+    Args:
+        images: uint8 ``(N, H, W, 3)``, one a row of ``table``.
+        table: columns ``method, steps, side, concept, seen, right``; rows of ``unedited`` stand first.
+        method: whose rows are shown beside the unedited ones.
+        title: the figure's message.
+    """
+    shown = table[table["method"].isin(["unedited", method])]
+    names, steps = list(dict.fromkeys(shown["concept"])), list(dict.fromkeys(shown["steps"]))
+    shown = shown.sort_values(["concept", "steps"], key=lambda c: c.map(names.index) if c.name == "concept" else c)
+    sides = shown.drop_duplicates("concept")["side"].map({"unlearn": "erased", "preserve": "named"}).fillna("not named")
+    return picture_grid(
+        images[shown.index.tolist()],
+        len(steps),
+        captions=shown["seen"].tolist(),
+        colours=verdict_colours(
+            shown["right"].tolist(), ((shown["side"] != "unlearn") | (shown["steps"] == 0)).tolist()
+        ),
+        row_names=[f"{name}\n({side})" for name, side in zip(names, sides, strict=True)],
+        column_names=["unedited", *(f"{count} steps" for count in steps[1:])],
+        width=0.75 * WIDTH,
+        title=title,
+    )
