@@ -8,7 +8,7 @@ import torch
 from scapre.experiments import training
 from scapre.experiments.cases import scaling_cases, vocabulary
 from scapre.experiments.sweep import Case
-from scapre.experiments.training import FIXED, KV, OWN, READS, TOKENS, TRIES, chosen, needed, stage, strips, tries
+from scapre.experiments.training import ENDS, FIXED, KV, OWN, READS, TRIES, chosen, needed, stage, strips, tries
 from scapre.methods.registry import complete
 from scapre.methods.trained import on_pictures
 from scapre.methods.trained.drawing import Order
@@ -38,10 +38,10 @@ def test_every_eraser_has_six_tries_of_settings_it_knows() -> None:
 
 
 def test_a_point_differs_from_the_method_in_one_setting() -> None:
-    (most, *_), whole = (tries(["forget-me-not"], [10], [0], 18, point) for point in (KV, OWN))
+    (*_, most), whole = (tries(["forget-me-not"], [10], [0], 18, point) for point in (KV, OWN))
     same = next(case for case in whole if case.settings["steps"] == most.settings["steps"])
     assert dict(most.settings.items() - same.settings.items()) == {"trained": "kv"}
-    assert all(case.settings["use_pooler"] is False for case in tries(["forget-me-not"], [10], [0], 18, TOKENS))
+    assert all(case.settings["use_pooler"] is True for case in tries(["forget-me-not"], [10], [0], 18, ENDS))
 
 
 def test_the_stage_is_that_of_the_scaling_curves(settled: None) -> None:
@@ -55,7 +55,8 @@ def test_strips_follow_one_case_and_end_in_it(settled: None) -> None:
     unedited, *films = strips(["esd"], 10, 1, [0.25, 1.0])
     assert [case.settings["steps"] for case in films] == [5, 20]
     assert films[-1].targets == stage(["esd"], [10], [1], 48)[0].targets
-    assert unedited.pictures.equals(films[0].pictures) and len(unedited.pictures) == 3
+    assert unedited.pictures.equals(films[0].pictures)
+    assert len(unedited.pictures) == 3
 
 
 def test_what_was_not_tried_is_said(settled: None) -> None:

@@ -16,10 +16,18 @@ from scapre.experiments.tries import validation_cases
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import plan_sides
 
-#: operating points: the weights that the method's paper trains; the keys and values that closed forms edit; and of
-#: Forget-Me-Not, whose released S holds the padding, the concept's tokens alone
-OWN, KV, TOKENS = "own weights", "keys and values", "its tokens alone"
-DIFFER: dict[str, dict[str, Any]] = {OWN: {}, KV: {"trained": "kv"}, TOKENS: {"use_pooler": False}}
+#: operating points: the weights that the method's paper trains; the keys and values that closed forms edit; of
+#: Forget-Me-Not, which attends here to the concept's tokens, the end tokens that its code adds; of the restricted
+#: gradient, which is released with Adam, the plain steps that its theorem is about
+OWN, KV, ENDS, PLAIN = "own weights", "keys and values", "end tokens too", "plain steps"
+DIFFER: dict[str, dict[str, Any]] = {
+    OWN: {},
+    KV: {"trained": "kv"},
+    ENDS: {"use_pooler": True},
+    PLAIN: {"rule": "gradient"},
+}
+#: of plain steps; at 0.1 the loss is no number after ten steps
+PLAIN_RATES = (0.03,)
 #: the notebook that chooses the settings
 BOOK = "08_trained_erasers"
 
@@ -27,10 +35,10 @@ _DRAWN = {"pictures": 4, "drawing_steps": 8}
 _WALKED = {"batch": 4, "drawing_steps": 20, "reuse": 10}
 #: method → what all its tries have in common: the budget of two cores, not the paper's
 FIXED: dict[str, dict[str, Any]] = {
-    "forget-me-not": _DRAWN,
+    "forget-me-not": _DRAWN | {"use_pooler": False},
     "sculpting-memory": _DRAWN | {"epochs": 5, "renew_every": 5},
     "surgun": _DRAWN | {"batch": 4},
-    "restricted-gradient": _DRAWN | {"batch": 4},
+    "restricted-gradient": _DRAWN | {"batch": 4, "rule": "adam"},
     "esd": _WALKED,
     "concept-ablation": _DRAWN | {"batch": 4},
     "spm": _WALKED | {"batch": 1},
@@ -42,7 +50,7 @@ TRIES: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
     "forget-me-not": ((3e-5, 1e-4), (35, 60, 100)),
     "sculpting-memory": ((1e-4, 3e-4, 1e-3), (10, 20)),
     "surgun": ((1e-4, 3e-4, 1e-3), (30, 100)),
-    "restricted-gradient": ((0.03, 0.1, 0.3), (30, 100)),
+    "restricted-gradient": ((3e-5, 1e-4, 3e-4), (30, 100)),
     "esd": ((1e-4, 3e-4, 1e-3), (30, 100)),
     "concept-ablation": ((1e-4, 3e-4, 1e-3), (30, 100)),
     "spm": ((1e-3, 3e-3, 1e-2), (10, 20)),
@@ -64,7 +72,7 @@ READS: dict[str, tuple[str, ...]] = {
 def tries(
     methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = OWN
 ) -> list[Case]:
-    """Learning rate × steps of each method on the validation concepts; for ``KV`` every rate at the most steps.
+    """Learning rate × steps of each method on the validation concepts; ``KV``: its two largest rates at its most steps.
 
     Args:
         methods: of ``TRIES``.
@@ -74,7 +82,11 @@ def tries(
     grids = {}
     for method in methods:
         rates, steps = TRIES[method]
-        knobs = {"learning_rate": rates, "steps": steps[-1:] if point == KV else steps}
+        knobs = {"learning_rate": rates, "steps": steps}
+        if point == KV:
+            knobs = {"learning_rate": rates[-2:], "steps": steps[-1:]}
+        if point == PLAIN:
+            knobs["learning_rate"] = PLAIN_RATES
         grids[method] = knobs | {name: (value,) for name, value in (FIXED[method] | DIFFER[point]).items()}
     cases = validation_cases(grids, counts, orders, limit)
     return [replace(case, labels=case.labels | {"point": point}) for case in cases]

@@ -36,6 +36,15 @@ METHOD_COLOURS = {
     "oce": "#8a6d3b",
     "dp": "#009e73",
     "fia": "#332288",
+    "forget-me-not": "#117733",
+    "sculpting-memory": "#6699cc",
+    "surgun": "#c0392b",
+    "restricted-gradient": "#7b4f9d",
+    "esd": "#ddcc77",
+    "concept-ablation": "#004488",
+    "spm": "#997700",
+    "mace": "#994455",
+    "salun": "#5e8a5a",
 }
 
 
