@@ -101,8 +101,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     """Edit, draw, judge; the result is kept in ``folder`` and read from there the next time.
 
     Returns:
-        what ``evaluation.trial`` measures, the mean diagnostics of the patch, ``seconds`` of the edit by the clock,
-        ``processor`` seconds of it in this process, and how many numbers of the weights it ``moved``.
+        ``evaluation.trial``, the patch's mean diagnostics, numbers ``moved``, ``seconds`` and ``processor`` seconds.
     """
     path = folder / f"{case.key}.json"
     with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
@@ -110,9 +109,9 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     pipe, judges = _stage()
     found: dict[str, float] = {}
     start, used = perf_counter(), process_time()
-    patch = _edit(case, pipe)
-    if patch:
-        found = {"seconds": perf_counter() - start, "processor": process_time() - used, "moved": _moved(patch)}
+    if patch := _edit(case, pipe):
+        found = {"seconds": perf_counter() - start, "processor": process_time() - used}
+        found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
         facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
         found |= {str(name): float(value) for name, value in facts.items()}
     if len(case.pictures):
@@ -129,10 +128,6 @@ def _edit(case: Case, pipe: Any) -> Patch | None:  # part: see ``Patch.part``; g
     make: Any = in_requests if "way" in chosen else erase
     patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
     return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)
-
-
-def _moved(patch: Patch) -> int:
-    return sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
 
 
 def _measure(job: tuple[Case, Path]) -> dict[str, float]:
@@ -153,8 +148,7 @@ def run_sweep(
     """
     jobs = [(c, folder) for c in {c.key: c for c in cases}.values() if not (folder / f"{c.key}.json").is_file()]
     done = scatter(_measure, jobs, workers=workers, scheduler=scheduler)
-    for _ in tqdm(done, total=len(jobs), desc="cases", disable=not jobs, mininterval=10):
-        pass  # the result is on disk
+    list(tqdm(done, total=len(jobs), desc="cases", disable=not jobs, mininterval=10))  # the results are on disk
     return tabulate((case, measure(case, folder)) for case in cases)
 
 
