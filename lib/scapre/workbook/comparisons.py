@@ -149,14 +149,16 @@ def one_by_one(
     *,
     title: str,
     box: tuple[float, float] | None = None,
+    ring: str = "published settings",
 ) -> Figure:
     """Draw unlearning against preserving, one panel a method, every other method's curve grey behind it.
 
     Args:
         curves: columns ``method, unlearn, preserve``, in the order of the line (``metrics.frontier``).
-        marks: the same: where a method stands at its published settings, drawn as a ring.
+        marks: the same: one place of every method, drawn as a ring.
         tries: the same: all that was tried, drawn as faint dots.
         box: largest share recognised and smallest share kept that are acceptable; shaded.
+        ring: what the rings say.
     """
     methods = list(dict.fromkeys(tries["method"]))
     rows = -(-len(methods) // 4)
@@ -169,8 +171,8 @@ def one_by_one(
             style: dict[str, Any] = {"color": colour if own else FAINT, "lw": 2.2 if own else 1, "zorder": 2 + own}
             ax.plot(line["unlearn"], line["preserve"], **style)
         dots: dict[str, Any] = {"ms": 4, "alpha": 0.45, "mec": "none"}
-        ring: dict[str, Any] = {"ms": 9, "mfc": "white", "mew": 2}
-        for table, look in ((tries, dots), (marks, ring)):
+        circle: dict[str, Any] = {"ms": 9, "mfc": "white", "mew": 2}
+        for table, look in ((tries, dots), (marks, circle)):
             part = table[table["method"] == method]
             ax.plot(part["unlearn"], part["preserve"], "o", color=colour, zorder=4, clip_on=False, **look)
         ax.set(xlim=(-3, 103), ylim=(-3, 103), xticks=(0, 50, 100), yticks=(0, 50, 100))
@@ -179,6 +181,6 @@ def one_by_one(
         ax.remove()
     for ax in axes[max(0, len(methods) - 4) : len(methods)]:
         ax.tick_params(labelbottom=True)
-    fig.supxlabel("targets recognised (%) · ring: published settings", fontsize=10)
+    fig.supxlabel(f"targets recognised (%) · ring: {ring}", fontsize=10)
     fig.supylabel("what stays, kept (%)", fontsize=10)
     return headline(fig, title)
