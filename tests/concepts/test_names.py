@@ -79,6 +79,10 @@ def test_names_are_split_as_people_type_them() -> None:
         assert split_names(text) == ["Paris, France", "king's crown"]
     with pytest.raises(ConceptError, match="quote without its end"):
         split_names('dog, "Paris')
+    for text in ('["dog", "cat"]', "['dog']", "'dog', 'cat'", '{"dog", "cat"}'):
+        with pytest.raises(ConceptError, match="is a list as programs write it; write names as in"):
+            split_names(text)
+    assert split_names("'90s cartoon, dogs' home, cat (big)") == ["'90s cartoon", "dogs' home", "cat (big)"]
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,11 @@ def test_partly_empty_columns_are_filled_and_said(tmp_path: Path, caplog: pytest
     assert not caplog.text  # what scapre generate writes is no surprise
 
 
+def test_commas_that_nobody_quoted_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path, "prompt,guidance\na ship,7,5\n")[0][1] == "a ship,7"
+    assert "rows with ',' that nobody quoted, taken as part of prompt: 1" in caplog.text
+
+
 def test_columns_that_are_not_used_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     read(tmp_path, "prompt,negative_prompt,width\na,blurry,512\n")
     assert "columns that are not used: negative_prompt, width" in caplog.text

@@ -69,7 +69,7 @@ def cells_of(
     # an unquoted comma can only be the prompt's where every other column holds numbers
     known = {header: ours for ours, header in found.items()}
     joins = all(known.get(name) in numbers for i, name in enumerate(header) if i != place)
-    rows = []
+    rows, unquoted = [], 0
     for number, (row, raw) in enumerate(records, start=1):
         if len(row) > count and any(row[count:]):
             if not joins:
@@ -77,8 +77,10 @@ def cells_of(
                     f"row {number} has {len(row)} cells under {count} columns; put quotes around a cell that "
                     f"holds {delimiter!r}"
                 )
-            row = _joined(raw, delimiter, place, count)
+            row, unquoted = _joined(raw, delimiter, place, count), unquoted + 1
         rows.append(dict(zip(header, row + [""] * (count - len(row)), strict=False)))
+    if unquoted:
+        log.warning("rows with %r that nobody quoted, taken as part of %s: %d", delimiter, header[place], unquoted)
     return rows
 
 

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 #: what people set between names; the last are those of Chinese and Japanese keyboards
 SEPARATORS = ",;|\n\t，；、"
+AS_IN = "write names as in 'dog, \"Paris, France\"'"
 
 
 class ConceptError(ValueError):
@@ -109,7 +110,7 @@ def split_names(text: str) -> list[str]:
     """Split what people type: commas, semicolons, bars or lines between names, quotes around a name that holds one.
 
     Raises:
-        ConceptError: a quote without its end.
+        ConceptError: a quote without its end, or brackets and single quotes of a program's list.
 
     >>> split_names('dog; "Paris, France",lemon')
     ['dog', 'Paris, France', 'lemon']
@@ -118,11 +119,13 @@ def split_names(text: str) -> list[str]:
     reader.whitespace, reader.whitespace_split = SEPARATORS, True
     reader.quotes, reader.escape, reader.commenters = '"', "", ""
     try:
-        return [name for part in reader if (name := part.strip())]
+        names = [name for part in reader if (name := part.strip())]
     except ValueError as error:
-        raise ConceptError(
-            f"{text!r} has a quote without its end; write names as in 'dog, \"Paris, France\"'"
-        ) from error
+        raise ConceptError(f"{text!r} has a quote without its end; {AS_IN}") from error
+    bracketed = text.strip().startswith(("[", "{")) and text.strip().endswith(("]", "}"))
+    if bracketed or any(len(name) > 1 and name[0] == name[-1] == "'" for name in names):
+        raise ConceptError(f"{text!r} is a list as programs write it; {AS_IN}")
+    return names
 
 
 def known(names: Sequence[str], vocabulary: Sequence[str]) -> list[int]:
