@@ -20,9 +20,9 @@ from scapre.experiments.cases import (
     precision_cases,
     restricted_cases,
     scaling_cases,
-    style_cases,
     vocabulary,
 )
+from scapre.experiments.styles import NO_STYLE, OTHER_STYLE, STYLE_WORD, style_cases, style_reach_cases
 from scapre.experiments.sweep import UNEDITED, Case
 from scapre.experiments.tries import crowd_cases, validation_cases
 from scapre.methods.method import TRIES
@@ -126,6 +126,33 @@ def test_styles_are_split_and_objects_kept() -> None:
     drawn = set(case.pictures["concept"])  # examples are of objects that are never drawn
     assert not any(f"a picture of a {name} in" in target for name in drawn for target in case.targets)
     assert {"dog", "a picture of a dog"} <= set(case.retained)
+
+
+def test_a_style_is_replaced_by_a_kept_one_in_the_same_sentence() -> None:
+    (blank,), (case,) = (style_cases(["uce"], [4], [0], 30, other=o, word=o) for o in (False, True))
+    erased, kept = (set(case.pictures.query("side == @side")["style"]) for side in ("unlearn", "preserve"))
+    assert case.labels["point"] == f"{OTHER_STYLE}, {STYLE_WORD}"
+    assert set(blank.targets) < set(case.targets) and blank.options["anchors"] == " "
+    assert {phrase.removesuffix(" style") for phrase in blank.targets} == set(case.targets) - set(blank.targets)
+    taken: dict[str, set[str]] = {}
+    for target, anchor in zip(case.targets, case.options["anchors"], strict=True):
+        (ours,), (theirs,) = erased & set(target.split()), kept & set(anchor.split())
+        assert target.replace(ours, theirs) == anchor
+        taken.setdefault(theirs, set()).add(ours)
+        assert anchor in case.retained
+    assert [len(ours) for ours in taken.values()] == [2, 2]  # four erased, two left
+    assert set(blank.retained) < set(case.retained)
+
+
+def test_the_best_an_edit_could_do_is_drawn_from_what_replaces_the_style() -> None:
+    (edit,), (none, other) = style_cases(["uce"], [5], [1], 30), style_reach_cases([5], [1], 30)
+    drawn, (left,) = edit.pictures.query("side == 'unlearn'"), edit.pictures.query("side == 'preserve'")["style"].unique()
+    assert [none.labels["asked"], other.labels["asked"]] == [NO_STYLE, OTHER_STYLE]
+    for case in (none, other):
+        assert case.method == UNEDITED
+        assert case.pictures.drop(columns="prompt").equals(drawn.drop(columns="prompt"))
+    assert not none.pictures["prompt"].str.contains("style").any()
+    assert other.pictures["prompt"].str.endswith(f"in {left} style").all()
 
 
 def test_synonyms_are_asked_for_and_never_erased() -> None:

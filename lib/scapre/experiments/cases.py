@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
@@ -29,7 +29,6 @@ WORDS = "validated, vocabulary kept"
 POINTS = (PUBLISHED, MANY, VALIDATED, WORDS)
 BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
-EXAMPLES = 5  # objects a style is shown behind when it is erased
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
 
 
@@ -149,38 +148,6 @@ def precision_cases(
             settings = operating_point(method, point)
             cases.append(Case(method, roles["target"], pictures, kept, settings, labels=labels))
     return cases
-
-
-def style_cases(
-    methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = PUBLISHED
-) -> list[Case]:
-    """Erase one to all but one styles; objects must stay in every style.
-
-    A style is named as it stands in captions, alone and behind ``EXAMPLES`` objects that are never drawn;
-    to keep are the other styles, said alike, and every object, bare and in a sentence. Replaced by a blank.
-    """
-    (names, validation), cases = vocabulary(), []
-    objects = [phrase for name in read_concepts("emoji")["name"] for phrase in (name, f"a picture of a {name}")]
-    for order, n in product(orders, counts):
-        chance = np.random.default_rng
-        mixed = chance(order).permutation(list(STYLES)).tolist()
-        shown = chance(order).permutation(names)[:40].tolist()
-        examples = chance(order).permutation(validation)[:EXAMPLES].tolist()
-        sides = {"unlearn": mixed[:n], "preserve": mixed[n:]}
-        drawn = [thin(plan(shown, styles, [order]), limit).assign(side=side) for side, styles in sides.items()]
-        pictures = pd.concat(drawn, ignore_index=True)
-        targets, kept = _style_phrases(mixed[:n], examples), [*_style_phrases(mixed[n:], examples), *objects]
-        for method in methods:
-            labels = {"method": method, "point": point, "n": n, "order": order}
-            settings, options = operating_point(method, point), {"templates": "name", "anchors": " "}
-            cases.append(Case(method, targets, pictures, kept, settings, options, labels))
-    return cases
-
-
-def _style_phrases(styles: Iterable[str], examples: Sequence[str]) -> list[str]:
-    forms = ("{} style", "a picture in {} style", "in {} style")
-    alone = [form.format(s) for s in styles for form in forms]
-    return alone + [PROMPT.format(concept=o, style=s) for s in styles for o in examples]
 
 
 def restricted_cases(
