@@ -132,7 +132,8 @@ def test_a_style_is_replaced_by_a_kept_one_in_the_same_sentence() -> None:
     (blank,), (case,) = (style_cases(["uce"], [4], [0], 30, other=o, word=o) for o in (False, True))
     erased, kept = (set(case.pictures.query("side == @side")["style"]) for side in ("unlearn", "preserve"))
     assert case.labels["point"] == f"{OTHER_STYLE}, {STYLE_WORD}"
-    assert set(blank.targets) < set(case.targets) and blank.options["anchors"] == " "
+    assert set(blank.targets) < set(case.targets)
+    assert blank.options["anchors"] == " "
     assert {phrase.removesuffix(" style") for phrase in blank.targets} == set(case.targets) - set(blank.targets)
     taken: dict[str, set[str]] = {}
     for target, anchor in zip(case.targets, case.options["anchors"], strict=True):
@@ -146,7 +147,10 @@ def test_a_style_is_replaced_by_a_kept_one_in_the_same_sentence() -> None:
 
 def test_the_best_an_edit_could_do_is_drawn_from_what_replaces_the_style() -> None:
     (edit,), (none, other) = style_cases(["uce"], [5], [1], 30), style_reach_cases([5], [1], 30)
-    drawn, (left,) = edit.pictures.query("side == 'unlearn'"), edit.pictures.query("side == 'preserve'")["style"].unique()
+    drawn, (left,) = (
+        edit.pictures.query("side == 'unlearn'"),
+        edit.pictures.query("side == 'preserve'")["style"].unique(),
+    )
     assert [none.labels["asked"], other.labels["asked"]] == [NO_STYLE, OTHER_STYLE]
     for case in (none, other):
         assert case.method == UNEDITED

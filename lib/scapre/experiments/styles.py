@@ -66,7 +66,7 @@ def style_cases(
 
 
 def style_reach_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
-    """The pictures of ``style_cases``, drawn unedited from what would replace an erased style: no edit does better.
+    """The pictures of ``style_cases``, drawn unedited from what would replace a style: an edit that meets its wish.
 
     Asked for in a sentence without a style, as a blank would have it, or in the style that ``style_cases`` takes.
     """
