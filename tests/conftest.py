@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -12,8 +13,12 @@ import pytest
 import torch
 from limits import largest_file
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from tqdm import tqdm
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# tqdm's lock is shared with forked processes: one killed while it draws its bar would hold it for ever
+tqdm.set_lock(threading.RLock())
 
 QUIET = (
     "--no-sandbox",
