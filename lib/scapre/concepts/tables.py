@@ -21,7 +21,8 @@ from scapre.concepts.delimited import COLUMN, TableError, canonical_header, cell
 log = logging.getLogger(__name__)
 
 SHOWN = 8  # columns or rows named in a message
-BINARY = {
+#: how files begin that hold no table
+FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or archive",
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
     b"\x1f\x8b": "a compressed file",
@@ -108,7 +109,7 @@ def _bytes(path: Path) -> bytes:
 
 def _decoded(data: bytes) -> str:
     """Decode UTF-8, or what a byte order mark names; line ends inside cells stay."""
-    for mark, kind in BINARY.items():
+    for mark, kind in FOREIGN.items():
         if data.startswith(mark):
             raise TableError(f"it is {kind}; save it as CSV UTF-8")
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
