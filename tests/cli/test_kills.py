@@ -18,7 +18,8 @@ import pytest
 import torch
 from kills import REAL, kill, moments
 from scapre.cli import app
-from scapre.experiments.sweep import Case, measure, run_sweep
+from scapre.experiments.case import Case, measure
+from scapre.experiments.sweep import run_sweep
 from scapre.files import PARTIAL
 from scapre.pictures.evaluation import plan_sides
 from typer.testing import CliRunner

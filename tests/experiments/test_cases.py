@@ -9,6 +9,7 @@ import pytest
 from scapre.concepts.lists import read_concepts
 from scapre.experiments import cases as experiments
 from scapre.experiments.ablation import ABLATIONS, STAGES, SUMMED, ablation_cases, stage_cases
+from scapre.experiments.case import UNEDITED, Case
 from scapre.experiments.cases import (
     BLANK,
     MANY,
@@ -23,7 +24,6 @@ from scapre.experiments.cases import (
     vocabulary,
 )
 from scapre.experiments.styles import NO_STYLE, OTHER_STYLE, STYLE_WORD, style_cases, style_reach_cases
-from scapre.experiments.sweep import UNEDITED, Case
 from scapre.experiments.tries import crowd_cases, validation_cases
 from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, SOLVERS, complete

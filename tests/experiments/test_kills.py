@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from errands import wait_and_tell
 from kills import kill, moments
-from scapre.experiments import sweep
-from scapre.experiments.sweep import UNEDITED, Case, measure, run_sweep
+from scapre.experiments import case as case_module
+from scapre.experiments.case import UNEDITED, Case, measure
+from scapre.experiments.sweep import run_sweep
 from scapre.pool import scatter
 
 CASES = [Case(UNEDITED, [], pd.DataFrame({"picture": [i]}), labels={"i": i}) for i in range(60)]
@@ -24,8 +25,8 @@ def test_a_sweep_survives_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / "begun" / f"{pictures['picture'].iloc[0]}.{os.getpid()}").touch()
         return {"unlearn": float(pictures["picture"].iloc[0]), "filler": "x" * 50_000}
 
-    monkeypatch.setattr(sweep, "_stage", lambda: (None, None))
-    monkeypatch.setattr(sweep, "trial", trial)
+    monkeypatch.setattr(case_module, "stage", lambda: (None, None))
+    monkeypatch.setattr(case_module, "trial", trial)
     (tmp_path / "begun").mkdir()
     done: set[str] = set()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import torch
+from scapre.experiments.case import Case, edit
 from scapre.experiments.requests import request_cases
-from scapre.experiments.sweep import Case, _edit
 from toys import tiny_pipe
 
 
@@ -22,7 +22,7 @@ def test_only_portions_and_ways_differ() -> None:
 def test_a_sweep_meets_requests_as_the_case_says() -> None:
     pipe, nothing = tiny_pipe(), pd.DataFrame({"prompt": []})
     patches = {
-        size: _edit(Case("uce", ["cat", "dog"], nothing, ["boat"], options={"size": size, "way": "again"}), pipe)
+        size: edit(Case("uce", ["cat", "dog"], nothing, ["boat"], options={"size": size, "way": "again"}), pipe)
         for size in (1, 2)
     }
     assert [patches[size].provenance["requests"] for size in (1, 2)] == [2, 1]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from scapre.experiments import sweep
+from scapre.experiments.case import UNEDITED, Case, measure
 from scapre.experiments.cases import gallery_cases
-from scapre.experiments.sweep import UNEDITED, Case, check_sample, drawn_results, measure, results, run_sweep
+from scapre.experiments.sweep import check_sample, drawn_results, results, run_sweep
 from scapre.pictures.evaluation import plan_sides
 from scapre.workbook.workbook import Workbook
 
@@ -83,6 +84,23 @@ def test_the_full_profile_publishes_what_it_measured(
     written = pd.read_csv(tmp_path / "out" / "data" / "results" / "99_some" / "scaling.csv")
     assert written["case"].tolist() == [case.key]
     assert written["unlearn"].tolist() == table["unlearn"].tolist()
+
+
+def test_what_is_published_is_not_measured_again(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "data_folder", lambda: tmp_path / "data")
+    folder = tmp_path / "data" / "cache" / "sweeps"
+    measure(case, folder)
+    first = run_sweep([case], folder).round(4)
+    book = Workbook("99_more", out_dir=str(tmp_path))
+    book.table(first, "scaling")
+    (folder / f"{case.key}.json").unlink()
+    other = replace(case, method="rece", labels={"method": "rece", "n": 1})
+    measure(other, folder)
+    table, _ = results(book, [case, other], "scaling", profile="full", checked=0)
+    assert {path.stem for path in folder.iterdir()} == {other.key}  # the first came from the table
+    pd.testing.assert_frame_equal(table.head(1)[list(first)], first, check_dtype=False)
+    table, _ = results(book, [other], "scaling", profile="full", checked=0)
+    assert table["method"].tolist() == ["rece"]  # who is not asked for any more leaves the table
 
 
 def test_pictures_return_as_they_were_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 from scapre.experiments import training
+from scapre.experiments.case import Case
 from scapre.experiments.cases import scaling_cases, vocabulary
-from scapre.experiments.sweep import Case
 from scapre.experiments.training import ENDS, FIXED, KV, OWN, READS, TRIES, chosen, needed, stage, strips, tries
 from scapre.methods.registry import complete
 from scapre.methods.trained import on_pictures

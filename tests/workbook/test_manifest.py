@@ -149,9 +149,10 @@ def test_a_default_run_keeps_what_the_tables_were_measured_with(root: Path) -> N
         TRAILS["03_c"] + "w data/cache/sweeps/a.json.partial\nr data/cache/sweeps/a.json\nr data/cache/sweeps/b.json\n"
     )
     (root / "notebooks" / "profiles").mkdir()
+    (root / "data" / "results" / "03_c" / "p.csv").write_text("n,case\n1,a\n2,b\n3,c\n3,c\n")
     run(root, "03_c", notes, "full")
     measured = (read_manifest("03_c", root) or {})["measured"]
-    assert (measured["cases"], measured["from the cache"]) == (2, 1)
+    assert (measured["cases"], measured["from the cache"], measured["published before"]) == (3, 1, 1)
     edit("lib/three.py", "SIZE = 3", "SIZE = 5")(root)
     run(root, "03_c", TRAILS["03_c"])
     assert late(root) == {}

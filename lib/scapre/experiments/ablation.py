@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from scapre.concepts.emoji import STYLES
+from scapre.experiments.case import Case
 from scapre.experiments.cases import HELD, scaling_cases, vocabulary
 from scapre.experiments.gating import BY_LOT, KNOWING, SOFT
-from scapre.experiments.sweep import Case
 from scapre.experiments.tries import crowd_cases
 from scapre.methods.registry import METHODS
 from scapre.pictures.evaluation import plan_sides

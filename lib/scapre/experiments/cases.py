@@ -14,7 +14,7 @@ import pandas as pd
 
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
-from scapre.experiments.sweep import UNEDITED, Case
+from scapre.experiments.case import UNEDITED, Case
 from scapre.methods.registry import find_method
 from scapre.model.backbones import load_pipeline
 from scapre.paths import data_folder

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
+from scapre.experiments.case import Case
 from scapre.experiments.cases import PUBLISHED, scaling_cases
-from scapre.experiments.sweep import Case
 
 
 def request_cases(

@@ -10,8 +10,8 @@ import pandas as pd
 
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
+from scapre.experiments.case import UNEDITED, Case
 from scapre.experiments.cases import PUBLISHED, operating_point, vocabulary
-from scapre.experiments.sweep import UNEDITED, Case
 from scapre.pictures.evaluation import PROMPT, plan, thin
 
 EXAMPLES = 5  # objects a style is shown behind when it is erased

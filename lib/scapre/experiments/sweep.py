@@ -1,17 +1,12 @@
-"""Many edits, each judged by its pictures: resumable, keyed by what made them."""
+"""Many edits, each judged by its pictures: resumable, measured once."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -21,113 +16,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from scapre.concepts.emoji import decode, encode_png, read_pictures
-from scapre.editing.erase import erase
-from scapre.editing.sequence import in_requests
-from scapre.experiments.gating import gate_rows
-from scapre.files import write_text
-from scapre.maths.linalg import NEARLY_SAME
-from scapre.methods.registry import complete, find_method
-from scapre.model.backbones import load_pipeline
-from scapre.model.places import GUIDANCE, STEPS
-from scapre.patch.patch import Patch
-from scapre.paths import data_folder, judge_folder, model_folder
-from scapre.pictures.evaluation import assess, draw, trial
-from scapre.pictures.judges import Judges, load_judges
+from scapre.experiments.case import UNEDITED as UNEDITED  # notebooks take it from here
+from scapre.experiments.case import Case, edit, measure, stage
+from scapre.paths import data_folder
+from scapre.pictures.evaluation import assess, draw
 from scapre.pool import scatter
-from scapre.text.embeddings import remember_prompts
 from scapre.workbook.workbook import Workbook
 
-UNEDITED = "unedited"
 POINTS = 7.0  # percentage points: three of 48 pictures
 #: what a recomputed row is compared by, with the difference allowed
 CHECKED = {"preserve": POINTS, "bystander": POINTS, "drift": 0.01, "residual": 0.01, "retained_drift": 0.01}
-
-
-@lru_cache(maxsize=1)
-def model_digest() -> str:
-    """Hash the weights of emoji-sd and its judges: results of another model have another key."""
-    digest = hashlib.sha256()
-    for folder in (model_folder(), judge_folder()):
-        for path in sorted(folder.rglob("*.safetensors")):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One edit of emoji-sd and the pictures it is judged by.
-
-    Attributes:
-        method: a name of ``scapre.methods()``, or ``unedited``.
-        targets: concepts to forget.
-        retained: concepts named to keep.
-        pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
-        settings: what differs from the method's defaults.
-        options: more arguments of ``erase`` (anchors, seed), ``in_requests`` (size, way) or ``_edit`` (part, gate).
-        labels: columns that say which case this is; they do not enter the key.
-    """
-
-    method: str
-    targets: Sequence[str]
-    pictures: pd.DataFrame
-    retained: Sequence[str] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def key(self) -> str:
-        """Hash of everything the result depends on: model, edit with all settings, pictures, sampler."""
-        edit: list[Any] = [self.method]
-        if self.method != UNEDITED:
-            settings = complete(self.method, self.settings)
-            edit += [settings, list(self.targets), list(self.retained), self.options]
-            if find_method(self.method).matches and self.retained and "anchors" not in self.options:
-                edit.append(f"matched anchors, cosine up to {NEARLY_SAME}")
-        about = [model_digest(), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=1)
-def _stage() -> tuple[Any, Judges]:
-    """Load model and judges once a process."""
-    torch.set_grad_enabled(False)
-    pipe = load_pipeline()
-    remember_prompts(pipe)
-    return pipe, load_judges()
-
-
-def measure(case: Case, folder: Path) -> dict[str, float]:
-    """Edit, draw, judge; the result is kept in ``folder`` and read from there the next time.
-
-    Returns:
-        ``evaluation.trial``, the patch's mean diagnostics, numbers ``moved``, ``seconds`` and ``processor`` seconds.
-    """
-    path = folder / f"{case.key}.json"
-    with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
-        return json.loads(path.read_text())
-    pipe, judges = _stage()
-    found: dict[str, float] = {}
-    start, used = perf_counter(), process_time()
-    if patch := _edit(case, pipe):
-        found = {"seconds": perf_counter() - start, "processor": process_time() - used}
-        found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
-        facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
-        found |= {str(name): float(value) for name, value in facts.items()}
-    if len(case.pictures):
-        found |= trial(pipe, judges, patch, case.pictures)
-    write_text(path, json.dumps(found))
-    return found
-
-
-def _edit(case: Case, pipe: Any) -> Patch | None:  # part: see ``Patch.part``; gate: ``gating.gate_rows``
-    if case.method == UNEDITED:
-        return None
-    chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
-    part, gate = chosen.pop("part", None), chosen.pop("gate", None)
-    make: Any = in_requests if "way" in chosen else erase
-    patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
-    return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)
 
 
 def _measure(job: tuple[Case, Path]) -> dict[str, float]:
@@ -135,21 +33,37 @@ def _measure(job: tuple[Case, Path]) -> dict[str, float]:
 
 
 def run_sweep(
-    cases: Sequence[Case], folder: Path, *, workers: int | None = None, scheduler: str | None = None
+    cases: Sequence[Case],
+    folder: Path,
+    *,
+    known: Mapping[str, dict[str, float]] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
-    """Measure every case, those already in ``folder`` without work, the others side by side.
+    """Measure every case, those ``known`` or already in ``folder`` without work, the others side by side.
 
     Args:
+        known: numbers of cases by key (see ``published_numbers``).
         workers: processes; None: one a core.
         scheduler: address of a Dask scheduler instead (see ``pool.scatter``).
 
     Returns:
         one row a case, in order: its labels, ``case`` (the key), its numbers.
     """
-    jobs = [(c, folder) for c in {c.key: c for c in cases}.values() if not (folder / f"{c.key}.json").is_file()]
-    done = scatter(_measure, jobs, workers=workers, scheduler=scheduler)
-    list(tqdm(done, total=len(jobs), desc="cases", disable=not jobs, mininterval=10))  # the results are on disk
-    return tabulate((case, measure(case, folder)) for case in cases)
+    known = known or {}
+    missing = {c.key: c for c in cases if c.key not in known and not (folder / f"{c.key}.json").is_file()}
+    done = scatter(_measure, [(c, folder) for c in missing.values()], workers=workers, scheduler=scheduler)
+    list(tqdm(done, total=len(missing), desc="cases", disable=not missing, mininterval=10))  # they are on disk
+    return tabulate((case, known.get(case.key) or measure(case, folder)) for case in cases)
+
+
+def published_numbers(cases: Sequence[Case], table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Read back from a table of ``run_sweep`` what it says of these cases, by key."""
+    labels = {"case", *(name for case in cases for name in case.labels)}
+    rows = table.drop_duplicates("case").set_index("case")
+    numbers = rows[[name for name in rows.columns if name not in labels]]
+    found = numbers.loc[numbers.index.intersection([case.key for case in cases])]
+    return {str(key): {str(k): v for k, v in row.dropna().items()} for key, row in found.iterrows()}
 
 
 def tabulate(results: Iterable[tuple[Case, dict[str, float]]]) -> pd.DataFrame:
@@ -195,9 +109,10 @@ def results(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hand a notebook the table of its experiment, and proof that it repeats.
 
-    The profile ``full`` measures every case (``**where`` goes to ``run_sweep``; the scheduler is
-    ``$SCAPRE_SCHEDULER`` unless given) and publishes the table. Any other profile reads the
-    published one. Either recomputes ``checked`` rows from nothing.
+    The profile ``full`` measures every case that the published table does not hold (its key knows
+    the model, the settings and the pictures, not the code: remove the table to measure all anew) and
+    publishes the table; ``**where`` goes to ``run_sweep``, the scheduler is ``$SCAPRE_SCHEDULER``
+    unless given. Any other profile reads the published one. Either recomputes ``checked`` rows from nothing.
 
     Returns:
         the table, also written to the book; and ``check_sample`` of it.
@@ -205,14 +120,16 @@ def results(
     Raises:
         FileNotFoundError: nothing is published yet.
     """
+    path = data_folder() / "results" / book.name / f"{name}.csv"
+    published = pd.read_csv(path) if path.is_file() else None
     if profile == "full":
         where = {"scheduler": os.environ.get("SCAPRE_SCHEDULER") or None} | where
-        table = run_sweep(cases, data_folder() / "cache" / "sweeps", **where).round(4)
+        known = {} if published is None else published_numbers(cases, published)
+        table = run_sweep(cases, data_folder() / "cache" / "sweeps", known=known, **where).round(4)
+    elif published is None:
+        raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
     else:
-        path = data_folder() / "results" / book.name / f"{name}.csv"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
-        table = pd.read_csv(path)
+        table = published
     return book.table(table, name), check_sample(cases, table, checked, book.seed)
 
 
@@ -241,8 +158,8 @@ def drawn_results(
 
 def _judged(case: Case) -> pd.DataFrame:
     """Edit and draw a case: its plan with the judge's word and every picture as PNG."""
-    pipe, judges = _stage()
-    patch = _edit(case, pipe)
+    pipe, judges = stage()
+    patch = edit(case, pipe)
     with patch.applied(pipe) if patch else nullcontext():
         images = draw(pipe, case.pictures, progress=False)
     judged = assess(pipe, judges, case.pictures, images)[["concept", "style", "seed", "side", "seen", "right"]]

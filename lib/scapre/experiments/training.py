@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scapre.experiments.case import UNEDITED, Case
 from scapre.experiments.cases import GALLERY_STYLE, HELD, scaling_cases, vocabulary
-from scapre.experiments.sweep import UNEDITED, Case
 from scapre.experiments.tries import validation_cases
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import plan_sides

@@ -10,8 +10,8 @@ import numpy as np
 
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
+from scapre.experiments.case import Case
 from scapre.experiments.cases import vocabulary
-from scapre.experiments.sweep import Case
 from scapre.pictures.evaluation import plan_sides
 
 

@@ -61,7 +61,7 @@ def train(module: nn.Module, step_fn: Step, schedule: Schedule, folder: Path) ->
     parameters = {k: p for k, p in module.named_parameters() if p.requires_grad}
     buffers = dict(module.named_buffers())
     average = {k: p.detach().clone() for k, p in parameters.items()}
-    optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.lr, weight_decay=schedule.weight_decay)
+    optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.lr, weight_decay=schedule.weight_decay, fused=True)
     start = _restore(folder, parameters, buffers, average, optimiser)
     module.train()
     clock = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import hashlib
 import json
 import os
@@ -73,16 +74,24 @@ def write_manifest(
         "outputs": {file: file_hash(root / file) for file in outputs},
     }
     before = read_manifest(name, root)
-    manifest["measured"] = _measured(manifest, reads, writes) if profile == "full" else (before or {}).get("measured")
+    manifest["measured"] = (
+        _measured(manifest, reads, writes, root) if profile == "full" else (before or {}).get("measured")
+    )
     return write_text(manifest_path(name, root), json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
-def _measured(manifest: Manifest, reads: set[str], writes: set[str]) -> Manifest:
-    """What a full run measured with: its code and packages, and how many cases an earlier run had left."""
+def _measured(manifest: Manifest, reads: set[str], writes: set[str], root: Path) -> Manifest:
+    """What a full run measured with: its code and packages, and how many cases earlier runs had left."""
     made = {file for file in writes if file.startswith(SWEEPS)}
-    used = {file for file in reads | made if file.startswith(SWEEPS) and file.endswith(".json")}
-    cases = {"cases": len(used), "from the cache": len(used - made)}
+    kept = {file for file in reads if file.startswith(SWEEPS) and file.endswith(".json")} - made
+    named = {case for file in manifest["outputs"] if file.endswith(".csv") for case in _cases(root / file)}
+    cases = {"cases": len(named), "from the cache": len(kept), "published before": len(named) - len(kept | made)}
     return {key: manifest[key] for key in ("commit", "modules", "packages")} | cases
+
+
+def _cases(table: Path) -> set[str]:
+    with table.open(encoding="utf-8", newline="") as handle:
+        return {row["case"] for row in csv.DictReader(handle) if row.get("case")}
 
 
 def _notes(trail: Path, root: Path) -> tuple[set[str], set[str], set[str]]:

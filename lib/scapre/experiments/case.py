@@ -1,0 +1,120 @@
+"""One edit and the pictures it is judged by: measured once, keyed by what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import pandas as pd
+import torch
+
+from scapre.editing.erase import erase
+from scapre.editing.sequence import in_requests
+from scapre.experiments.gating import gate_rows
+from scapre.files import write_text
+from scapre.maths.linalg import NEARLY_SAME
+from scapre.methods.registry import complete, find_method
+from scapre.model.backbones import load_pipeline
+from scapre.model.places import GUIDANCE, STEPS
+from scapre.patch.patch import Patch
+from scapre.paths import judge_folder, model_folder
+from scapre.pictures.evaluation import trial
+from scapre.pictures.judges import Judges, load_judges
+from scapre.text.embeddings import remember_prompts
+
+UNEDITED = "unedited"
+
+
+@lru_cache(maxsize=1)
+def model_digest() -> str:
+    """Hash the weights of emoji-sd and its judges: results of another model have another key."""
+    digest = hashlib.sha256()
+    for folder in (model_folder(), judge_folder()):
+        for path in sorted(folder.rglob("*.safetensors")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One edit of emoji-sd and the pictures it is judged by.
+
+    Attributes:
+        method: a name of ``scapre.methods()``, or ``unedited``.
+        targets: concepts to forget.
+        retained: concepts named to keep.
+        pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
+        settings: what differs from the method's defaults.
+        options: more arguments of ``erase`` (anchors, seed), ``in_requests`` (size, way) or ``edit`` (part, gate).
+        labels: columns that say which case this is; they do not enter the key.
+    """
+
+    method: str
+    targets: Sequence[str]
+    pictures: pd.DataFrame
+    retained: Sequence[str] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything the result depends on: model, edit with all settings, pictures, sampler."""
+        edit: list[Any] = [self.method]
+        if self.method != UNEDITED:
+            settings = complete(self.method, self.settings)
+            edit += [settings, list(self.targets), list(self.retained), self.options]
+            if find_method(self.method).matches and self.retained and "anchors" not in self.options:
+                edit.append(f"matched anchors, cosine up to {NEARLY_SAME}")
+        about = [model_digest(), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def stage() -> tuple[Any, Judges]:
+    """Load model and judges once a process."""
+    torch.set_grad_enabled(False)
+    pipe = load_pipeline()
+    remember_prompts(pipe)
+    return pipe, load_judges()
+
+
+def measure(case: Case, folder: Path) -> dict[str, float]:
+    """Edit, draw, judge; the result is kept in ``folder`` and read from there the next time.
+
+    Returns:
+        ``evaluation.trial``, the patch's mean diagnostics, numbers ``moved``, ``seconds`` and ``processor`` seconds.
+    """
+    path = folder / f"{case.key}.json"
+    with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
+        return json.loads(path.read_text())
+    pipe, judges = stage()
+    found: dict[str, float] = {}
+    start, used = perf_counter(), process_time()
+    if patch := edit(case, pipe):
+        found = {"seconds": perf_counter() - start, "processor": process_time() - used}
+        found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
+        facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
+        found |= {str(name): float(value) for name, value in facts.items()}
+    if len(case.pictures):
+        found |= trial(pipe, judges, patch, case.pictures)
+    write_text(path, json.dumps(found))
+    return found
+
+
+def edit(case: Case, pipe: Any) -> Patch | None:
+    """Make the edit of a case; options ``part`` and ``gate``: see ``Patch.part``, ``gating.gate_rows``."""
+    if case.method == UNEDITED:
+        return None
+    chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
+    part, gate = chosen.pop("part", None), chosen.pop("gate", None)
+    make: Any = in_requests if "way" in chosen else erase
+    patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
+    return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)
