@@ -37,7 +37,7 @@ def test_families_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (table["total"] > 0).all()
 
 
-@pytest.mark.parametrize(("method", "stages"), [("confined", 5), ("staged", 9)])
+@pytest.mark.parametrize(("method", "stages"), [("confined", 5), ("staged", 8)])
 def test_the_whole_way_is_told_stage_by_stage(method: str, stages: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scapre.editing.whole_way.IMPORTS", "pass")
     table = whole_way("tiny", method, 3, 5, sample=2).set_index("stage")

@@ -12,6 +12,7 @@ import scapre
 import torch
 from scapre.text import kept, store
 from scapre.text.gathering import gather
+from scapre.text.inner import key_moments, places_of
 from scapre.text.store import readings, recall
 from toys import tiny_pipe
 
@@ -128,6 +129,18 @@ def test_an_edit_from_the_store_is_the_edit(folder: Path, monkeypatch: pytest.Mo
     for name, weight in plain.edited.items():
         assert torch.allclose(weight, second.edited[name], rtol=1e-5, atol=1e-5)
     assert method == "staged" or max(seen) <= 2 * 4  # the targets' sentences, never the kept list
+
+
+def test_keys_of_a_list_come_from_the_run_that_reads_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "LONG", 2)
+    pipe, names = tiny_pipe(), ["dog", "sun", "boat"]
+    places = places_of(pipe, 2)
+    kept.read_list(pipe, names, 1, "content", places=places)
+    monkeypatch.setattr(kept, "key_moments", lambda *_, **__: pytest.fail("read again"))
+    found = kept.list_moments(pipe, places, names)
+    monkeypatch.undo()
+    for place, moment in key_moments(pipe, places, names).items():
+        assert torch.allclose(found[place], moment, rtol=1e-5, atol=1e-5)
 
 
 def test_an_edited_encoder_finds_nothing_of_the_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

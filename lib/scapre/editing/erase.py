@@ -14,6 +14,7 @@ from scapre.editing.guard import told
 from scapre.editing.kept import Kept
 from scapre.editing.memory import Memory
 from scapre.editing.solve import check_stages, method_for, provenance_of, solve
+from scapre.methods.method import Method
 from scapre.methods.registry import complete, find_method
 from scapre.methods.solution import Wish
 from scapre.methods.values import check_seed
@@ -22,6 +23,7 @@ from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
 from scapre.text.gathering import check_names, nearest_names
+from scapre.text.inner import places_of
 from scapre.text.streams import gather_streams
 
 log = logging.getLogger(__name__)
@@ -119,6 +121,7 @@ def remember(
         retained=kept,
         templates=templates,
         positions=chosen.positions,
+        places=_usual_places(pipe, chosen),
         progress=progress,
     )
     about = {
@@ -129,6 +132,14 @@ def remember(
         "positions": chosen.positions,
     }
     return Memory.of({name: Memory(each, about, Kept.of(each, kept)) for name, each in streams.items()})
+
+
+def _usual_places(pipe: Any, method: Method) -> list[str]:
+    """Feed-forwards that ``solve`` edits unless it is told otherwise; an encoder without any is its to refuse."""
+    try:
+        return places_of(pipe, int(method.defaults["blocks"])) if method.stages else []
+    except ValueError:
+        return []
 
 
 def _edit_whole(

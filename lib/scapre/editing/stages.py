@@ -20,7 +20,7 @@ from scapre.methods.solution import Read, Solver
 from scapre.model.weights import read_weights, write_weights
 from scapre.text.embeddings import Encoded, encode_ends, pair_contexts, read_tokens
 from scapre.text.gathering import gather
-from scapre.text.inner import places_of, read_inner
+from scapre.text.inner import places_of, read_outputs, walk_inner
 from scapre.text.kept import list_moments
 from scapre.text.statistics import ConceptStatistics
 from scapre.text.vocabulary import SENTENCES, Vocabulary, read_vocabulary
@@ -75,14 +75,12 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     told = _prompts(about["targets"], sentences)
     instead = _prompts(list(dict.fromkeys(about["anchors"])), sentences)
     settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"]}
-    outputs = read_inner(pipe, places, instead)
+    outputs = read_outputs(pipe, places, instead)
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
     with _restored(pipe, places):
-        for place in places:
-            found, wanted = read_inner(pipe, [place], told)[place], outputs[place]
-            owner = _owner(about["anchors"], len(sentences), found.last.device)
-            replaced = Encoded(wanted.outputs, wanted.last)
+        for place, found in walk_inner(pipe, places, told):
+            owner, replaced = _owner(about["anchors"], len(sentences), found.last.device), outputs[place]
             keys = pair_contexts(Encoded(found.keys, found.last), replaced, owner)
             given = pair_contexts(Encoded(found.outputs, found.last), replaced, owner)
             inside = keys.targets.any(-1, keepdim=True)

@@ -20,19 +20,19 @@ from tqdm.auto import tqdm
 
 from scapre.concepts.lists import sentences_of
 from scapre.editing.bench import floor_products, random_statistics, random_weights
-from scapre.maths.linalg import add_upper
+from scapre.maths.linalg import BLOCK, add_upper
 from scapre.methods.closed.staged import key_edit
 from scapre.methods.registry import build_solver, find_method
 from scapre.methods.solution import Solver, diagnose
 from scapre.model.shapes import find_encoder, find_shape
 from scapre.model.stand_in import WORDS, stand_in, stand_in_names
 from scapre.text.embeddings import encode
-from scapre.text.inner import key_moments, places_of
+from scapre.text.inner import BATCH, key_sums, places_of
 from scapre.text.statistics import CHUNK
 from scapre.text.store import readings
 from scapre.text.vocabulary import SENTENCES
 
-SAMPLE = 16  # sentences a stage is timed on
+SAMPLE = BATCH  # sentences a stage is timed on: one batch, since some of the work is done once a batch
 MANY = 2048  # sentences whose moments are added up
 IMPORTS = "import scapre; scapre.erase; scapre.load_pipeline; import diffusers, transformers"
 
@@ -65,12 +65,13 @@ def timed(job: Callable[[], Any]) -> Timing:
 
 @dataclass(frozen=True)
 class Units:
-    """What one sentence costs: encoded, its keys read and added up, and the bare products of both."""
+    """What one sentence costs: encoded, its keys added up, and the bare products of both; what a list costs once."""
 
     encode: Timing
-    keys: Timing
+    add: Timing
     encode_floor: Timing
-    keys_floor: Timing
+    add_floor: Timing
+    once: Timing
 
 
 @torch.no_grad()
@@ -89,19 +90,21 @@ def measure_units(pipe: Any, model: str, blocks: int, sample: int = SAMPLE) -> U
             rows @ up.T
             keys @ down.T
 
-    def half() -> None:
+    def add() -> None:
         for _ in range(blocks):
-            products(1)
             add_upper(total, keys)
 
+    def squares() -> None:
+        for start in [*range(0, inner, BLOCK)] * blocks:
+            keys[:, start : start + BLOCK].T @ keys[:, start:]
+
+    def nothing() -> None:
+        with key_sums(pipe, places_of(pipe, blocks)):
+            pass
+
     encode(pipe, prompts[:2], remembered=False)  # the first call of a process is slow
-    jobs = (
-        lambda: encode(pipe, prompts, remembered=False),
-        lambda: key_moments(pipe, places_of(pipe, blocks), prompts),
-        lambda: products(layers),
-        half,
-    )
-    return Units(*(timed(job) * (1 / sample) for job in jobs))
+    jobs = (lambda: encode(pipe, prompts, remembered=False), add, lambda: products(layers), squares)
+    return Units(*(timed(job) * (1 / sample) for job in jobs), timed(nothing))
 
 
 @dataclass(frozen=True)
@@ -185,17 +188,16 @@ def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int
     store = timed(lambda: readings(pipe, stand_in_names(kept * share)))
     told, stay = n * share, kept * share
     yield Stage("targets", told, units.encode * told, units.encode * told, units.encode_floor * told)
-    yield Stage("list to keep", stay, units.encode * stay, store, units.encode_floor * stay)
     if not blocks:
+        yield Stage("list to keep", stay, units.encode * stay, store, units.encode_floor * stay)
         return
     layers, words = pipe.text_encoder.config.num_hidden_layers, WORDS * len(SENTENCES)
-    part = blocks / layers
-    moments = units.keys + units.encode * -part
-    floor = units.keys_floor + units.encode_floor * -part
-    yield Stage("vocabulary", words, (units.encode + moments) * words, store, (units.encode_floor + floor) * words)
-    yield Stage("keys of the list", stay, units.keys * stay, store, units.keys_floor * stay)
-    # block after block behind the edits before it, and the anchors once
-    runs = sum(range(1, blocks + 1)) / layers + part
+    # features, contexts and keys of one run
+    whole, floor = units.encode + units.add, units.encode_floor + units.add_floor
+    yield Stage("list to keep", stay, whole * stay + units.once, store * 2, floor * stay)
+    yield Stage("vocabulary", words, whole * words + units.once, store, floor * words)
+    # every edited block once, and the anchors as far
+    runs = 2 * blocks / layers
     inside = units.encode * told * runs
     yield Stage("targets inside", told, inside, inside, units.encode_floor * told * runs)
     solved = _timed_key_edit(pipe, told) * blocks

@@ -57,6 +57,7 @@ def gather(
     retained: Sequence[str] = (),
     templates: str = "name",
     positions: Literal["content", "whole"] = "content",
+    places: Sequence[str] = (),
     progress: bool = False,
 ) -> ConceptStatistics:
     """Encode every prompt once and collect what the solvers need.
@@ -67,6 +68,7 @@ def gather(
     Args:
         anchors: None replaces each target by its nearest retained concept, in the same sentences.
         positions: contexts from the last content token on, or all positions of a prompt.
+        places: feed-forwards that will be edited for the same list (``kept.read_list``).
 
     Raises:
         ConceptError: see ``check_names``.
@@ -92,7 +94,7 @@ def gather(
     none, nowhere = blank.new_zeros(0, width).double(), torch.zeros(0, dtype=torch.long, device=device)
     keep = KeptList(none, blank.new_zeros(0, 1, width), nowhere)
     if kept:
-        keep = read_list(pipe, said(kept), share, positions, progress=progress)
+        keep = read_list(pipe, said(kept), share, positions, places=places, progress=progress)
     root = share**-0.5  # on both sides of a pair, so every product of the two carries 1/share
     named = spread(" " if anchors is None else anchors, wanted)
     if cut := beyond_window(pipe, named):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scapre.model.projections import exact_device
 from scapre.text.embeddings import encode, is_remembered, pair_contexts, pair_whole
-from scapre.text.inner import key_moments
+from scapre.text.inner import key_moments, key_sums
 from scapre.text.statistics import know_moment, second_moment
 from scapre.text.store import readings, recall
 
@@ -38,12 +38,27 @@ class KeptList:
 
 
 def read_list(
-    pipe: Any, sentences: Sequence[str], share: int, positions: Literal["content", "whole"], *, progress: bool = False
+    pipe: Any,
+    sentences: Sequence[str],
+    share: int,
+    positions: Literal["content", "whole"],
+    *,
+    places: Sequence[str] = (),
+    progress: bool = False,
 ) -> KeptList:
-    """Read a list: ``share`` sentences of one concept after another; contexts as ``gathering.gather`` pairs them."""
+    """Read a list: ``share`` sentences of one concept after another; contexts as ``gathering.gather`` pairs them.
+
+    Args:
+        places: whose ``list_moments`` will be asked for: they are taken from the same run, and kept on disk.
+    """
 
     def make() -> dict[str, Tensor]:
-        encoded = encode(pipe, sentences, progress=progress)
+        once = _lasts(pipe, sentences) and len(set(sentences)) == len(sentences)  # ``encode`` runs each once
+        with key_sums(pipe, places if once else ()) as sums:
+            encoded = encode(pipe, sentences, progress=progress)
+        if sums:
+            keys = {place: (total / len(sentences)).float() for place, total in sums.items()}
+            _recalled(pipe, sentences, ["keys", list(places)], lambda: keys)
         alone = torch.arange(len(sentences), device=encoded.hidden.device)
         paired = (pair_contexts if positions == "content" else pair_whole)(encoded, encoded, alone)
         contexts = paired.targets * share**-0.5
@@ -77,7 +92,11 @@ def list_moments(
 def _recalled(
     pipe: Any, sentences: Sequence[str], about: list[Any], make: Callable[[], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    # where every prompt of a model is remembered, many edits follow whose lists are used once
-    if len(sentences) < LONG or is_remembered(pipe):
+    if not _lasts(pipe, sentences):
         return make()
     return recall([*about, *readings(pipe, sentences)], make, exact_device(pipe.device))
+
+
+def _lasts(pipe: Any, sentences: Sequence[str]) -> bool:
+    # where every prompt of a model is remembered, many edits follow whose lists are used once
+    return len(sentences) >= LONG and not is_remembered(pipe)

@@ -32,6 +32,7 @@ def gather_streams(
     retained: Sequence[str] = (),
     templates: str = "name",
     positions: Positions = "content",
+    places: Sequence[str] = (),
     progress: bool = False,
 ) -> dict[str, ConceptStatistics]:
     """Read every prompt once as the layers do, and collect what the solvers need of each stream, at CLIP's size.
@@ -41,14 +42,15 @@ def gather_streams(
 
     Args:
         anchors: None replaces each target by its nearest retained concept of the first stream, in the same sentences.
-        targets, retained, templates, positions: see ``gather``.
+        targets, retained, templates, positions, places: see ``gather``.
 
     Raises:
         ConceptError, ValueError: see ``gather`` and ``inputs.front_of``.
     """
     front, asked = front_of(pipe), {"anchors": anchors, "retained": retained, "templates": templates}
     if front.plain:
-        found = gather(pipe, targets, positions=positions, progress=progress, **asked)  # type: ignore[arg-type]
+        told: dict[str, Any] = {"positions": positions, "places": places, "progress": progress, **asked}
+        found = gather(pipe, targets, **told)
         return {next(iter(front.groups)): found}
     wanted, kept = check_names(pipe, targets, retained, templates)
     if anchors is None and not kept:

@@ -49,6 +49,18 @@ def test_what_is_kept_without_limit_does_not_move() -> None:
     assert facts["residual"] == pytest.approx(1)
 
 
+def test_keys_of_an_encoder_are_multiplied_as_they_are_and_the_edit_is_that_of_double_precision() -> None:
+    g = torch.Generator().manual_seed(0)
+    keys, wanted, shared = torch.randn(600, 9, 48, generator=g), torch.randn(600, 9, 16, generator=g), 5.0
+    keys += shared  # as the activations of a real encoder lean to one side
+    found, facts = key_edit(keys, wanted, torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600)
+    exact, about = key_edit(
+        keys.double(), wanted.double(), torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600
+    )
+    assert (found - exact).norm() < 1e-5 * exact.norm()
+    assert facts["residual"] == pytest.approx(about["residual"], rel=1e-5)
+
+
 def test_the_order_of_targets_does_not_matter() -> None:
     keys, wanted, kept = wishes(5)
     first, second = (

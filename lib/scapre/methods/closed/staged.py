@@ -49,10 +49,11 @@ def key_edit(
     gram = torch.zeros(width, width, dtype=torch.float64, device=keys.device)
     cross = torch.zeros(wishes.shape[-1], width, dtype=torch.float64, device=keys.device)
     for key, wish in zip(keys.split(CHUNK), wishes.split(CHUNK), strict=True):
-        k, v = key.flatten(0, 1).double(), wish.flatten(0, 1).double()
+        # products in the type of the keys: summed in float64 over chunks, they move Δ by less than the keys' rounding
+        k, v = key.flatten(0, 1), wish.flatten(0, 1).to(key.dtype)
         add_upper(gram, k)
-        cross += v.T @ k / count
-        size += float(v.square().sum() / count)
+        cross += (v.T @ k).double() / count
+        size += float(v.square().sum(dtype=torch.float64) / count)
     gram = mirrored(gram) / count
     tiny = torch.finfo(gram.dtype).tiny
     weight = ridge * gram.diagonal().mean().clamp(min=tiny)
