@@ -104,7 +104,8 @@ def measure_units(pipe: Any, model: str, blocks: int, sample: int = SAMPLE) -> U
 
     encode(pipe, prompts[:2], remembered=False)  # the first call of a process is slow
     jobs = (lambda: encode(pipe, prompts, remembered=False), add, lambda: products(layers), squares)
-    return Units(*(timed(job) * (1 / sample) for job in jobs), timed(nothing))
+    encoded, added, products_of, squares_of = (timed(job) * (1 / sample) for job in jobs)
+    return Units(encoded, added, products_of, squares_of, timed(nothing))
 
 
 @dataclass(frozen=True)
