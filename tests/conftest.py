@@ -36,6 +36,12 @@ hypothesis.settings.register_profile("repeated", derandomize=True, database=None
 hypothesis.settings.load_profile("repeated")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What opens a browser is slow."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker("slow")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Hand tests out by what must stay in one process."""
     return Together(config, log)

@@ -82,6 +82,7 @@ def test_published_edits_say_what_one_of_this_size_usually_does() -> None:
     assert synonyms_of(["airplane", "no such"])["airplane"] == ["aeroplane", "jet", "plane"]
 
 
+@pytest.mark.slow
 def test_the_command_says_whether_it_worked(tmp_path: Path) -> None:
     pipe = scapre.load_pipeline()
     patch = scapre.erase(pipe, ["airplane"], retained=["rocket", "cat", "rose"], progress=False)

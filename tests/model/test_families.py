@@ -21,7 +21,11 @@ from scapre.text.embeddings import encode
 FAMILIES = list(UNETS)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+#: wide as the real one
+WIDE = pytest.param("sdxl", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[*(family for family in FAMILIES if family != "sdxl"), WIDE])
 def pipe(request: pytest.FixtureRequest) -> Any:
     return small_pipeline(request.param)
 
@@ -78,6 +82,7 @@ def test_an_edit_goes_in_changes_pictures_and_comes_out(pipe: Any) -> None:
     assert sum(row["residual"] for row in patch.diagnostics.values()) / len(patch.diagnostics) < 0.9
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_sdxl_keeps_its_pooled_path(tmp_path: Path) -> None:
     pipe = small_pipeline("sdxl")
@@ -100,6 +105,7 @@ def test_sdxl_keeps_its_pooled_path(tmp_path: Path) -> None:
     assert (cat - dog).abs().max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_half_precision(family: str, dtype: torch.dtype, tmp_path: Path) -> None:

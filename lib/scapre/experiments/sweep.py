@@ -16,8 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from scapre.concepts.emoji import decode, encode_png, read_pictures
-from scapre.experiments.case import UNEDITED as UNEDITED  # notebooks take it from here
-from scapre.experiments.case import Case, edit, measure, stage
+from scapre.experiments.case import UNEDITED as UNEDITED  # notebooks take both from here
+from scapre.experiments.case import Case as Case
+from scapre.experiments.case import edit, measure, stage
 from scapre.paths import data_folder
 from scapre.pictures.evaluation import assess, draw
 from scapre.pool import scatter
@@ -58,7 +59,9 @@ def run_sweep(
 
 
 def published_numbers(cases: Sequence[Case], table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Read back from a table of ``run_sweep`` what it says of these cases, by key."""
+    """Read back from a table of ``run_sweep`` what it says of these cases, by key; nothing where it has no keys."""
+    if "case" not in table:
+        return {}
     labels = {"case", *(name for case in cases for name in case.labels)}
     rows = table.drop_duplicates("case").set_index("case")
     numbers = rows[[name for name in rows.columns if name not in labels]]
