@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from scapre.files import claim, replacing, write_text
-from scapre.paths import repository
+from scapre.paths import data_folder, repository
 
 commands = typer.Typer()
 
@@ -173,3 +173,33 @@ def site(
     from scapre.workbook.site import build_site
 
     typer.echo(build_site(out or repository() / "site")[0])
+
+
+@commands.command()
+def exercises(
+    names: Annotated[list[str] | None, typer.Argument(help="numbers or names of notebooks; none: all")] = None,
+    update: Annotated[bool, typer.Option(help="keep the tables as those that the answers are checked against")] = False,
+) -> None:
+    """Run notebooks as their exercises say, and hold the answers told in them against the tables that come out.
+
+    \b
+    Example:
+      scapre exercises 04
+    """
+    from tempfile import TemporaryDirectory
+
+    from scapre.workbook.exercises import chosen, run_exercise, wrong_answers
+
+    failed = False
+    with TemporaryDirectory() as folder:
+        data = data_folder() if update else Path(folder)
+        for exercise in chosen(names or []):
+            said = ", ".join(f"{name} = {value!r}" for name, value in exercise.change.items())
+            typer.echo(f"{exercise.notebook.stem} with {said} …")
+            for table in run_exercise(exercise, data):
+                typer.echo(f"{table.stem}\n{table.read_text(encoding='utf-8')}")
+            faults = wrong_answers(exercise, data)
+            typer.echo("\n".join(faults) or "the answers hold", err=bool(faults))
+            failed |= bool(faults)
+    if failed:
+        raise typer.Exit(1)
