@@ -7,33 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
+from eyes import toy_judge
 from families import small_pipeline
-from PIL import Image
 from scapre.experiments.protocol_run import TABLE, estimate, run_protocol
 from scapre.experiments.protocols import HERE, PROTOCOLS, SOURCE, Protocol, find_protocol
 from scapre.pictures import generation
 from scapre.pictures.farm import Studio
-from scapre.pictures.hub_judges import ClassJudge
 from scapre.pictures.places import GenerationError
-
-NAMES = ["cat", "dog", "sun"]
-
-
-class Labels:
-    """Stands where a classifier's model stands: says the first label of dark pictures, else the second."""
-
-    config = type("Config", (), {"id2label": dict(enumerate(NAMES)), "num_labels": len(NAMES)})
-    device = torch.device("cpu")
-
-    def __call__(self, pixels: torch.Tensor) -> Any:
-        dark = (pixels.flatten(1).mean(1) < 0.5).float()
-        return type("Output", (), {"logits": torch.stack([dark, 1 - dark, dark * 0], 1)})
-
-
-def processor(images: list[Image.Image], return_tensors: str) -> dict[str, torch.Tensor]:
-    rows = [torch.frombuffer(bytearray(i.tobytes()), dtype=torch.uint8).float() / 255 for i in images]
-    return {"pixel_values": torch.stack(rows)}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +32,7 @@ def toy(tmp_path: Path) -> Protocol:
 def test_a_run_that_is_cut_off_continues_and_ends_in_one_table(
     studio: Studio, toy: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge, drawn = ClassJudge("toy judge", Labels(), processor), []
+    judge, drawn = toy_judge(), []
     plain, limit = generation.draw_batch, 5
 
     def draw(pipe: Any, part: pd.DataFrame, *rest: Any) -> None:
@@ -86,7 +66,7 @@ def test_a_run_that_is_cut_off_continues_and_ends_in_one_table(
 def test_classes_the_judge_does_not_know_are_refused_before_the_work(
     studio: Studio, toy: Protocol, tmp_path: Path
 ) -> None:
-    judge = ClassJudge("toy judge", Labels(), processor)
+    judge = toy_judge()
     with pytest.raises(GenerationError, match="not 'griffin'"):
         run_protocol(toy, studio, ["uce"], judge, tmp_path / "run", keep=["griffin"])
     assert not (tmp_path / "run").exists()
@@ -101,6 +81,8 @@ def test_a_dry_run_counts_and_leaves_nothing(studio: Studio, toy: Protocol) -> N
 
 def test_every_protocol_has_its_lists_and_printed_rows() -> None:
     for name, protocol in PROTOCOLS.items():
+        if protocol.needs:
+            continue
         prompts = protocol.prompts(3, [])
         assert set(protocol.targets) <= set(prompts["class"]), name
         seeds = {seed + k for seed in prompts["evaluation_seed"] for k in range(3)}

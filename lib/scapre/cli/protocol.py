@@ -16,11 +16,22 @@ commands = typer.Typer()
 
 @commands.command()
 def protocol(
-    name: Annotated[str, typer.Argument(help="imagenette, diversi50, confuse5, artists50, explicit, emoji-…")],
+    name: Annotated[
+        str, typer.Argument(help="imagenette, diversi50, confuse5, artists50, explicit, celebrities, coco, emoji-…")
+    ],
     out: Annotated[Path | None, typer.Option(help="folder of the run; continued when it exists")] = None,
     model: Model = EMOJI,
     methods: Annotated[str, typer.Option(help='names of scapre.methods(): "staged, uce"')] = "staged",
-    pictures: Annotated[int | None, typer.Option(min=1, help="of each concept; default: the protocol's")] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=1, help="of each concept, or so many captions; default: the protocol's")
+    ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="of coco: captions_val2014.json, or a table with a column caption")
+    ] = None,
+    listed: Annotated[
+        str | None,
+        typer.Option("--list", help="of celebrities: prompts with type, concept and seed; of coco: what is erased"),
+    ] = None,
     retain_file: Annotated[
         str | None, typer.Option(help="concepts to keep, drawn as well; as --retain-file of erase")
     ] = None,
@@ -39,13 +50,16 @@ def protocol(
     Examples:
       scapre protocol imagenette --model path/to/sd15 --device cuda --dry
       scapre protocol imagenette --model path/to/sd15 --device cuda --methods "staged, uce" --out run
+      scapre protocol coco --captions captions_val2014.json --model path/to/sd15 --device cuda --pictures 1000 --out run
+      scapre protocol celebrities --list 100_celebrity.csv --judge path/to/classifier --model path/to/sd14 --out run
       scapre protocol emoji-imagenette --methods "staged, uce" --out run
     """
     from scapre.concepts.names import split_names
     from scapre.experiments.protocols import find_protocol
     from scapre.methods.registry import find_method
 
-    asked, wanted = find_protocol(name), list(dict.fromkeys(split_names(methods)))
+    asked = find_protocol(name).bring(captions=captions, listed=listed)
+    wanted = list(dict.fromkeys(split_names(methods)))
     for method in wanted:
         find_method(method)
     if not wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -36,6 +37,64 @@ class PromptError(ValueError):
     """A prompt file cannot be used; the message names the row and the remedy."""
 
 
+#: how lists of the field say which concepts are erased
+ERASED = ("erase", "erased", "target", "targets", "unlearn", "forget")
+SIDED = Columns(ALIASES | {"side": ("type", "side", "role", "set", "split")}, wanted="prompt", numbers=NUMBERS)
+
+
+def read_sided(path: str | Path) -> pd.DataFrame:
+    """Read a prompt file that says of every concept whether it is erased, as SPEED's ``id,type,text,concept,seed``.
+
+    Returns:
+        the columns of ``read_prompts``, numbered by row, and ``erased``.
+
+    Raises:
+        PromptError: see ``read_prompts``; or a row without a concept, or nothing that is erased or kept.
+    """
+    raw = _read(Path(path), SIDED)
+    table = _numbered(raw, Path(path).name, by_row=True)
+    if "side" not in raw or (table["class"] == "").any():
+        raise PromptError(f"{Path(path).name} needs a concept in every row and a column type: erase or retain")
+    said = raw["side"].iloc[table["case_number"]].str.strip().str.lower()
+    table["erased"] = said.isin(ERASED).to_numpy()
+    if table["erased"].all() or not table["erased"].any():
+        raise PromptError(f"{Path(path).name}: its column type must say erase in some rows and retain in others")
+    return table
+
+
+def read_captions(path: str | Path) -> pd.DataFrame:
+    """Read captions: COCO's own JSON (``annotations`` of ``image_id, caption``), or any table of ``read_prompts``.
+
+    Returns:
+        the columns of ``read_prompts`` without classes, one caption a picture: of COCO's the first, in the order of
+        ``image_id``, which is the case and the seed.
+
+    Raises:
+        PromptError: see ``read_prompts``; or annotations without captions.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return read_prompts(path).assign(**{"class": ""})
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"{path.name} is no intact JSON ({error}); fetch it again") from error
+    if not isinstance(found, dict) or "annotations" not in found:
+        return read_prompts(path).assign(**{"class": ""})
+    try:
+        rows = [(int(row["image_id"]), str(row["caption"]).strip()) for row in found["annotations"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PromptError(f"{path.name} holds annotations but no captions; give captions_val2014.json") from error
+    first: dict[int, str] = {}
+    for image, caption in rows:
+        first.setdefault(image, caption)
+    if not first:
+        raise PromptError(f"{path.name} holds no captions")
+    cases = sorted(first)
+    told = {"case_number": cases, "prompt": [first[case] for case in cases], "evaluation_seed": cases}
+    return pd.DataFrame(told | {"class": "", "evaluation_guidance": float("nan")})
+
+
 def read_prompts(path: str | Path, *, by_row: bool = False) -> pd.DataFrame:
     """Read a prompt file.
 
@@ -58,14 +117,16 @@ def read_prompts(path: str | Path, *, by_row: bool = False) -> pd.DataFrame:
         PromptError: no such file, no prompts, a header without a prompt, a number that is none or out of
             range, or case numbers that repeat (each names its picture).
     """
-    path = Path(path)
+    return _numbered(_read(Path(path), COLUMNS), Path(path).name, by_row)
+
+
+def _read(path: Path, columns: Columns) -> pd.DataFrame:
     if not path.exists():
         raise PromptError(f"there is no prompt file {path}")
     try:
-        raw = read_table(path, COLUMNS)
+        return read_table(path, columns)
     except TableError as error:
         raise PromptError(f"{path.name}: {error}") from error
-    return _numbered(raw, path.name, by_row)
 
 
 def _numbered(raw: pd.DataFrame, file: str, by_row: bool) -> pd.DataFrame:

@@ -53,8 +53,8 @@ def run_protocol(
         methods: names of ``scapre.methods()``, at their defaults.
         judge: see ``looking.load_judge``.
         out: the folder of the run.
-        pictures: of each concept; None: the protocol's.
-        keep: concepts named to keep, drawn as well.
+        pictures: of each concept, or so many captions; None: the protocol's.
+        keep: concepts named to keep, drawn as well unless the prompts were brought.
         seed: of the edits.
         batch, workers, scheduler: see ``farm.draw_list``.
 
@@ -69,8 +69,10 @@ def run_protocol(
     out, count = Path(out), pictures or protocol.pictures
     prompts = protocol.prompts(count, list(keep))
     judge.match(prompts["class"].tolist())  # refused before hours of drawing
-    retained = [name for name in prompts["class"] if name not in protocol.targets]
-    common: dict[str, Any] = {"steps": protocol.steps, "guidance": protocol.guidance, "samples": count, "batch": batch}
+    # captions have no classes
+    retained = [name for name in dict.fromkeys([*prompts["class"], *keep]) if name and name not in protocol.targets]
+    common: dict[str, Any] = {"steps": protocol.steps, "guidance": protocol.guidance, "batch": batch}
+    common["samples"] = protocol.samples(count)
     for name in (UNEDITED, *methods):
         patch = None if name == UNEDITED else _patched(protocol, studio, name, out / name / PATCH, retained, seed)
         drawn = replace(studio, patch=str(patch.resolve()) if patch else None)
@@ -110,7 +112,7 @@ def estimate(
     """
     count = pictures or protocol.pictures
     prompts = protocol.prompts(count, list(keep))
-    total = len(prompts) * count * (len(methods) + 1)
+    total = len(prompts) * protocol.samples(count) * (len(methods) + 1)
     pipe = load_pipeline(studio.model, device=own_device(studio.device), dtype=studio.dtype, variant=studio.variant)
 
     def draw() -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 from scapre.concepts.names import same_name
 from scapre.model.places import EMOJI
 from scapre.pictures.judges import Judges
-from scapre.pictures.places import unknown_to
+from scapre.pictures.places import GenerationError, unknown_to
 from scapre.text.embeddings import encode
 
 #: names for judges of the hub that published tables use
@@ -101,6 +101,11 @@ def load_judge(name: str = "emoji-sd", names: Sequence[str] = (), device: str = 
         from scapre.pictures.judges import load_judges
 
         return EmojiJudge(load_judges(), load_pipeline(EMOJI))
+    if name == "giphy":
+        raise GenerationError(
+            "GIPHY's celebrity detector (github.com/Giphy/celeb-detection-oss) is no model that transformers reads; "
+            "give --judge clip, or the folder of an image classifier whose classes are these names"
+        )
     if name == "nudenet":
         from scapre.pictures.explicit import ExplicitJudge
 
