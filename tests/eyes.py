@@ -1,9 +1,12 @@
-"""Judges for tests: networks of a line, behind the code that asks real ones."""
+"""What judging is tested with: networks of a line behind the code that asks real ones, and plain pictures."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from PIL import Image
 from scapre.pictures.hub_judges import ClassJudge
@@ -29,3 +32,21 @@ def processor(images: list[Image.Image], return_tensors: str) -> dict[str, torch
 
 def toy_judge() -> ClassJudge:
     return ClassJudge("toy judge", Labels(), processor)
+
+
+def drawn(
+    folder: Path,
+    reds: list[int],
+    targets: list[str],
+    classes: tuple[str, ...] = ("red", "red", "blue", "blue"),
+    size: int = 4,
+):
+    """Make a folder of plain pictures, as ``generate`` leaves one."""
+    folder.mkdir()
+    rows = pd.DataFrame({"case_number": range(len(classes)), "prompt": [f"a {c}" for c in classes], "class": classes})
+    rows.assign(evaluation_seed=0).to_csv(folder / "prompts.csv", index=False)
+    patch = {"targets": targets} if targets else None
+    (folder / "generation.json").write_text(json.dumps({"samples": 1, "edits": [], "patch": patch}))
+    for i, red in enumerate(reds):
+        Image.new("RGB", (size, size), (red, 9, 9)).save(folder / f"{i}_0.png")
+    return folder

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from eyes import drawn
 from PIL import Image
 from scapre.pictures.metrics import mean_discrepancy, unlearning_quality
 from scapre.pictures.places import GenerationError
@@ -29,17 +29,6 @@ class Colours:
 
     def features(self, pictures):
         return torch.tensor([np.array(p).mean((0, 1)).tolist() for p in pictures]) / 255
-
-
-def drawn(folder: Path, reds: list[int], targets: list[str], classes: tuple[str, ...] = ("red", "red", "blue", "blue")):
-    folder.mkdir()
-    rows = pd.DataFrame({"case_number": range(len(classes)), "prompt": [f"a {c}" for c in classes], "class": classes})
-    rows.assign(evaluation_seed=0).to_csv(folder / "prompts.csv", index=False)
-    patch = {"targets": targets} if targets else None
-    (folder / "generation.json").write_text(json.dumps({"samples": 1, "edits": [], "patch": patch}))
-    for i, red in enumerate(reds):
-        Image.new("RGB", (4, 4), (red, 9, 9)).save(folder / f"{i}_0.png")
-    return folder
 
 
 def test_every_folder_is_judged_by_the_targets_of_the_first(tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def score(
     folder: Annotated[Path, typer.Argument(help="a folder of scapre generate")],
     judge: Annotated[
         str,
-        typer.Option(help="emoji-sd, nudenet, imagenet, clip, or the folder or hub id of a classifier or CLIP model"),
+        typer.Option(
+            help="emoji-sd, nudenet, imagenet, clip, folder or hub id of a classifier or CLIP model, folder of LPIPS"
+        ),
     ] = "emoji-sd",
     names_file: Annotated[
         str | None, typer.Option(help="what CLIP chooses from, as --targets-file; default: the pictures' classes")
@@ -84,7 +86,8 @@ def score(
 ) -> None:
     """Judge a folder of pictures: accuracies, CLIP score, explicit content; writes scores.csv into it.
 
-    With --against: all folders side by side, with UQ over them and distances to the first of the others.
+    With --against: all folders side by side, with UQ over them and distances to the first of the others (LPIPS: picture
+    by picture).
 
     \b
     Examples:
@@ -99,14 +102,17 @@ def score(
     meant(None, device)
     listed = names([], names_file, "names") if names_file else []
     type_of(device, None, None)
-    from scapre.pictures.looking import load_judge
+    from scapre.pictures.looking import PairJudge, load_judge
     from scapre.pictures.scoring import compare
     from scapre.pictures.scoring import score as judge_folder
 
     loaded = load_judge(judge, listed, device)
+    if isinstance(loaded, PairJudge) and not against:
+        raise ValueError(f"{loaded.about} compares two pictures; name the unedited model's folder with --against")
     table = judge_folder(folder, loaded)
     typer.echo(f"judged by {loaded.about}")
-    typer.echo(table.drop(columns="judge").to_string(index=False, float_format="%.2f", na_rep="–"))
+    if len(table):
+        typer.echo(table.drop(columns="judge").to_string(index=False, float_format="%.2f", na_rep="–"))
     if against:
         beside = compare(folder, against, loaded).drop(columns="judge")
         typer.echo(f"\n{beside.to_string(index=False, float_format='%.2f', na_rep='–')}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import torch
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -80,6 +82,12 @@ class Captioner(nn.Module):
     def __init__(self, width: int, dim: int = 256) -> None:
         super().__init__()
         self.image, self.project = ImageTower(dim), nn.Linear(width, dim)
+
+
+def as_tensor(pictures: Sequence[Image.Image]) -> Tensor:
+    """Stack pictures of one size, uint8 ``(N, H, W, 3)``."""
+    rows = [torch.frombuffer(bytearray(p.tobytes()), dtype=torch.uint8).view(p.height, p.width, 3) for p in pictures]
+    return torch.stack(rows)
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from scapre.concepts.names import same_name
 from scapre.model.places import EMOJI
-from scapre.pictures.judges import Judges
+from scapre.pictures.judges import Judges, as_tensor
+from scapre.pictures.perceptual import HEADS, WANTED, PerceptualJudge
 from scapre.pictures.places import GenerationError, unknown_to
 from scapre.text.embeddings import encode
 
@@ -46,6 +47,14 @@ class PictureJudge(Protocol):
 
     def features(self, pictures: Sequence[Image.Image]) -> Tensor | None:
         """The space distances between sets of pictures are measured in, ``(N, f)``; None: it has none."""
+
+
+@runtime_checkable
+class PairJudge(PictureJudge, Protocol):
+    """A judge that compares pictures of one prompt and seed."""
+
+    def apart(self, pictures: Sequence[Image.Image], others: Sequence[Image.Image]) -> Tensor:
+        """How far each picture lies from the other of its pair, ``(N,)``."""
 
 
 class EmojiJudge:
@@ -78,18 +87,12 @@ class EmojiJudge:
         return self.judges.features(as_tensor(pictures))
 
 
-def as_tensor(pictures: Sequence[Image.Image]) -> Tensor:
-    """Stack pictures of one size, uint8 ``(N, H, W, 3)``."""
-    rows = [torch.frombuffer(bytearray(p.tobytes()), dtype=torch.uint8).view(p.height, p.width, 3) for p in pictures]
-    return torch.stack(rows)
-
-
 def load_judge(name: str = "emoji-sd", names: Sequence[str] = (), device: str = "cpu") -> PictureJudge:
     """Load a judge.
 
     Args:
-        name: ``emoji-sd``, ``nudenet``, ``imagenet`` (ResNet-50), ``clip`` (ViT-L/14), or the folder or hub id of an
-            image classifier or a CLIP model.
+        name: ``emoji-sd``, ``nudenet``, ``imagenet`` (ResNet-50), ``clip`` (ViT-L/14), the folder or hub id of an
+            image classifier or a CLIP model, or a folder of LPIPS (``perceptual.WANTED``).
         names: what CLIP chooses from; none: the classes of the pictures.
         device: where models go.
 
@@ -110,6 +113,10 @@ def load_judge(name: str = "emoji-sd", names: Sequence[str] = (), device: str = 
         from scapre.pictures.explicit import ExplicitJudge
 
         return ExplicitJudge()
+    if name == "lpips" or (Path(name) / HEADS).is_file():
+        if name == "lpips":
+            raise GenerationError(WANTED)
+        return PerceptualJudge.load(name, device)
     from scapre.pictures.hub_judges import CaptionJudge, ClassJudge, load_hub
 
     model, processor, tokenizer = load_hub(HUB.get(name, name), device)

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from scapre.concepts.names import same_name
 from scapre.files import write_text
-from scapre.pictures.looking import PictureJudge
+from scapre.pictures.looking import PairJudge, PictureJudge
 from scapre.pictures.metrics import (
     frechet_distance,
     interval,
@@ -116,7 +116,8 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
     Returns:
         one row a folder: the ``value`` of every metric; ``UQ`` over all of them where the judge tells accuracy and CLIP
         score; ``FID`` and ``CMMD`` to the first of ``others`` where it has features. CLIP score, UQ and distances are
-        of the classes that stay, and left out where none does.
+        of the classes that stay, and left out where none does. ``unlearn LPIPS`` and ``preserve LPIPS`` are mean
+        distances to the same pictures of the first of ``others``.
 
     Raises:
         GenerationError: see ``judged``; no targets to compare by; or other prompts.
@@ -151,7 +152,20 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
         base = features[folders[1]]
         found["FID"] = [frechet_distance(base, features[place]) for place in folders]
         found["CMMD"] = [mean_discrepancy(base, features[place]) for place in folders]
+    if isinstance(judge, PairJudge):
+        for side in SIDES:
+            names = table["file"][table["side"] == side].tolist()
+            if names:
+                found[f"{side} LPIPS"] = [_apart(place, folders[1], names, judge) for place in folders]
     return found.assign(judge=judge.about)
+
+
+def _apart(folder: Path, base: Path, names: Sequence[str], judge: PairJudge) -> float:
+    """Mean distance of pictures to those of the same names elsewhere."""
+    if folder == base:
+        return 0.0
+    pairs = zip(*(_batches([place / name for name in names]) for place in (folder, base)), strict=True)
+    return float(torch.cat([judge.apart(pictures, others) for (_, pictures), (_, others) in pairs]).mean())
 
 
 def _features(files: list[Path], judge: PictureJudge) -> Tensor | None:
