@@ -87,7 +87,7 @@ def test_lines_of_many_kinds_colour_five_and_panels_stand_side_by_side() -> None
     rows = [(f"kind {k}", x, x * k, "left" if x % 2 else "right") for k in range(1, 8) for x in range(1, 7)]
     table = pd.DataFrame(rows, columns=["kind", "x", "y", "part"])
     fig = figures.lines(table, x="x", y="y", hue="kind", xlabel="x", panel="part", title="t", log="xy")
-    assert [ax.get_title() for ax in fig.axes] == ["left", "right"]
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["left", "right"]
     assert [line.get_color() for line in fig.axes[0].lines].count(FAINT) == 2
     assert {t.get_text() for t in fig.axes[1].texts} == {f"kind {k}" for k in range(1, 6)}
 

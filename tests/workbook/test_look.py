@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.text import Text
+from matplotlib.font_manager import FontProperties
 from scapre.methods.registry import SOLVERS
 from scapre.workbook.look import (
     BAD,
@@ -14,12 +14,14 @@ from scapre.workbook.look import (
     GOOD,
     METHOD_COLOURS,
     arm,
+    balanced,
     colour_of,
     few,
     headline,
+    logarithmic,
     message,
-    name_ends,
-    theme,
+    plain,
+    whole_ticks,
 )
 from scapre.workbook.verdicts import VERDICTS
 
@@ -86,14 +88,33 @@ def test_a_message_is_wrapped_and_read_back() -> None:
     plt.close(figure)
 
 
-def test_names_of_close_lines_do_not_overlap() -> None:
-    theme()
-    figure, ax = plt.subplots(figsize=(4, 3), layout="constrained")
-    ax.set(xlim=(0, 1), ylim=(0, 100))
-    ends = {name: (1.0, height) for name, height in zip("abcdef", (0, 1, 2, 50, 99.5, 100), strict=True)}
-    name_ends(ax, ends, dict.fromkeys(ends, "black"))
-    figure.draw_without_rendering()
-    boxes = sorted((Text.get_window_extent(t) for t in ax.texts), key=lambda box: box.y0)
-    assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
-    assert [t.get_text() for t in sorted(ax.texts, key=lambda t: Text.get_window_extent(t).y0)] == list("abcdef")
+def test_a_message_fills_its_lines_evenly_and_numbers_keep_their_signs() -> None:
+    font = FontProperties(weight="bold", size=12)
+    said = "UCE that is told nothing collapses here too, as it is printed for Stable Diffusion, n = 100: 12 %"
+    lines = balanced(said, 400, font).split("\n")
+    assert " ".join(lines).replace("\u00a0", " ") == said
+    assert len(lines) == 2
+    assert abs(len(lines[0]) - len(lines[1])) < 15
+    assert balanced("short", 400, font) == "short"
+    assert "n\u00a0=\u00a0100: 12\u00a0%" in lines[-1]
+
+
+def test_numbers_on_logarithmic_axes_are_plain_where_they_are_short() -> None:
+    assert [plain(v) for v in (0.001, 0.3, 1, 50, 10000)] == ["0.001", "0.3", "1", "50", "10000"]
+    assert [plain(v) for v in (1e-5, 2e6)] == ["$10^{-5}$", r"$2\times10^{6}$"]
+    figure, ax = plt.subplots()
+    ax.plot([1, 2], [0.2, 0.9])
+    logarithmic(ax, "y")
+    low, high = ax.get_ylim()
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) > 1
+    assert ax.get_xscale() == "linear"
+    plt.close(figure)
+
+
+def test_few_values_are_the_ticks_unless_they_would_touch() -> None:
+    figure, ax = plt.subplots()
+    whole_ticks(ax, [0, 1, 50, 100, 380, 380], log=False)
+    assert ax.get_xticks().tolist() == [0, 50, 100, 380]
+    whole_ticks(ax, [10, 20, 195, 200], log=True)
+    assert ax.get_xticks().tolist() == [10, 20, 200]
     plt.close(figure)

@@ -109,8 +109,17 @@ def ranks(
     write_text(path, table.to_csv(index=False, float_format="%.4g", lineterminator="\n"))
     theme()
     said = f"What an adapter of a given rank loses of an edit that erases {len(targets)} concepts of emoji-sd"
-    labels = {"xlabel": "rank of every matrix", "ylabel": "share of the edit that is lost", "title": said}
-    drawn = figures.lines(table, x="rank", y="error", hue="method", panel="form", log="xy", **labels)
+    drawn = figures.lines(
+        table,
+        x="rank",
+        y="error",
+        hue="method",
+        panel="form",
+        log="xy",
+        xlabel="rank of every matrix",
+        ylabel="share of the edit that is lost",
+        title=said,
+    )
     with replacing(picture) as partial:
         drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
     typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -27,8 +26,10 @@ from scapre.pictures.judges import Judges
 from scapre.text.embeddings import remember_prompts
 from scapre.text.gathering import gather
 from scapre.text.statistics import ConceptStatistics
+from scapre.workbook.figures import draw_lines, line_ends
 from scapre.workbook.grids import before_and_after
-from scapre.workbook.look import COLOURS, WIDTH
+from scapre.workbook.labels import name_ends
+from scapre.workbook.look import COLOURS, canvas, headline
 
 TEMPLATES = "sentences"  # a bare word's edit leaves part of the concept standing inside a sentence
 POINTS = 200  # of a curve over all rows
@@ -89,17 +90,26 @@ class Exploration:
 
     def pictures(self) -> Figure:
         """Lay the pictures out, left before and right after, the judge's word under each."""
-        return before_and_after(self.drawn, self.judged, self.choices.targets)
+        said = [f"{share:.0f} % of the {side}" for side, share in self.recognised().items()]
+        title = f"After the edit the judge still names {' and '.join(said)}"
+        return before_and_after(self.drawn, self.judged, self.choices.targets, title=title)
 
     def curves(self) -> Figure:
         """Draw the rows' gates and changes beside the spectra."""
-        fig, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained")
-        for axes, table, x in ((left, self.gates, "share"), (right, self.spectrum, "index")):
-            for colour, (kind, part) in zip(COLOURS, table.groupby("kind", sort=False), strict=False):
-                axes.plot(part[x], part["value"], color=colour, label=kind)
-            axes.legend(frameon=False)
-        left.set(xlabel="rows, largest first [%]", ylim=(0, None))
-        right.set(xscale="log", yscale="log", xlabel="direction $i$", ylabel=r"singular value $\sigma_i$")
+        fig, (left, right) = canvas(1, 2, 3.1)
+        colours = dict(zip(dict.fromkeys([*self.gates["kind"], *self.spectrum["kind"]]), COLOURS, strict=False))
+        for ax, table, x, log in ((left, self.gates, "share", ""), (right, self.spectrum, "index", "xy")):
+            draw_lines(ax, table, x=x, y="value", hue="kind", colours=colours, log=log)
+        left.set(xlabel="rows, largest first (%)", ylim=(0, None), title="How far rows take part and change")
+        right.set(xlabel="direction $i$", title=r"Singular values $\sigma_i$")
+        change = self.gates.loc[self.gates["kind"] == CHANGE, "value"].median()
+        energy = self.spectrum.loc[self.spectrum["kind"] == CHANGED, "value"].pow(2)
+        few = int((energy.cumsum() < 0.99 * energy.sum()).sum()) + 1
+        title = f"Half of the rows change by {100 * change:.0f} % or more; {few} directions carry 99 % of the change"
+        headline(fig, title)
+        tables = {left: (self.gates, "share"), right: (self.spectrum, "index")}
+        ends = {ax: line_ends(table, x=x, y="value", hue="kind") for ax, (table, x) in tables.items()}
+        name_ends(ends, colours)
         return fig
 
 

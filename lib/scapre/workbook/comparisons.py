@@ -9,17 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullLocator
 
-from scapre.workbook.look import (
-    FAINT,
-    arm,
-    canvas,
-    colour_of,
-    few,
-    headline,
-    name_ends,
-)
+from scapre.workbook.labels import name_ends, name_points
+from scapre.workbook.look import FAINT, arm, canvas, colour_of, few, headline, legible, whole_ticks
 
 BOX = "#e3eef7"  # where a quality is acceptable
 
@@ -57,28 +49,15 @@ def panels(
             ax.plot(line[x], line["mean"], "o-", ms=4, lw=2 if name in chosen else 1.2, **look)
             if named:
                 ends[ax][name] = (line[x].iloc[-1], line["mean"].iloc[-1])
-        ticks = sorted(part[x].unique())
-        ax.set(xscale="log" if log else "linear", xlabel=xlabel if ax in axes[-columns:] else "")
-        ax.set_title(label, loc="left")
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xticks(*_apart(ticks, log))
+        ax.set(xscale="log" if log else "linear", xlabel=xlabel if ax in axes[-columns:] else "", title=label)
+        whole_ticks(ax, part[x].tolist(), log=log)
         if "%" in label:
             ax.set_ylim(-3, 103)
     for ax in axes[len(labels) :]:
         ax.remove()
     headline(fig, title)
-    for ax, points in ends.items():
-        name_ends(ax, points, {name: colour_of(name) for name in points})
+    name_ends(ends, {name: colour_of(name) for points in ends.values() for name in points})
     return fig
-
-
-def _apart(ticks: Sequence[float], log: bool) -> tuple[list[float], list[str]]:
-    """Ticks with room for their numbers: on a logarithmic axis none below about twice the one before."""
-    shown: list[float] = []
-    for tick in ticks:
-        if not log or not shown or tick / shown[-1] > 1.9:
-            shown.append(tick)
-    return shown, [f"{tick:g}" for tick in shown]
 
 
 def frontiers(
@@ -90,6 +69,7 @@ def frontiers(
     box: tuple[float, float] | None = None,
     labels: tuple[str, str] = ("targets recognised (%)", "what stays, kept (%)"),
     heads: str = "$n = {}$",
+    dot: str = "",
 ) -> Figure:
     """Draw recognised against kept, one panel a count: a ring as published, a dot at another point, a line between.
 
@@ -99,17 +79,18 @@ def frontiers(
         box: largest share recognised and smallest share kept that are acceptable; shaded.
         labels: of the two axes.
         heads: title of a panel, with its value.
+        dot: what the dots are; empty: the words that the names of all their points share.
     """
     chosen = [*few(coloured), "unedited"]
     values = sorted(table[panel].unique())
     columns = 3 if len(values) % 3 == 0 else min(2, len(values))
     rows = -(-len(values) // columns)
     fig, axes = canvas(rows, columns, 2.7 * rows + 0.9, share=True)
-    ends: list[dict[str, tuple[float, float]]] = []
+    named_at: list[dict[str, list[tuple[float, float]]]] = []
     for ax, value in zip(axes, values, strict=False):
         part = table[table[panel] == value]
         _box(ax, box)
-        ends.append({})
+        named_at.append({})
         for method, line in part.groupby("method", sort=False):
             named = method in chosen
             colour = colour_of(str(method)) if named else FAINT
@@ -118,22 +99,23 @@ def frontiers(
                 face = "white" if row["point"] == "published" else colour
                 ax.plot(row["unlearn"], row["preserve"], "o", ms=7, mfc=face, mec=colour, mew=1.6, zorder=3 + named)
             if named:
-                ends[-1][str(method)] = (line["unlearn"].iloc[-1], line["preserve"].iloc[-1])
-        ax.set(xlim=(-3, 103), ylim=(-3, 103))
-        ax.set_title(heads.format(value), loc="left")
+                named_at[-1][str(method)] = list(zip(line["unlearn"], line["preserve"], strict=True))
+        ax.set(xlim=(-3, 103), ylim=(-3, 103), title=heads.format(value))
     for ax in axes[len(values) :]:
         ax.remove()
-    fig.supxlabel(f"{labels[0]} · ring: published settings, dot: other settings", fontsize=10)
+    fig.supxlabel(" · ".join([labels[0], *_marks(list(dict.fromkeys(table["point"])), dot)]), fontsize=10)
     fig.supylabel(labels[1], fontsize=10)
     headline(fig, title)
-    for ax, points, value in zip(axes, ends, values, strict=False):
-        left = table.loc[(table[panel] == value) & (table["unlearn"] <= 50), "unlearn"].max()
-        near = {name: xy for name, xy in points.items() if xy[0] <= 50}
-        far = {name: xy for name, xy in points.items() if xy[0] > 50}
-        colours = {name: colour_of(name) for name in points}
-        name_ends(ax, near, colours, at=(left + 3) / 106 + 0.05)
-        name_ends(ax, far, colours)
+    name_points(dict(zip(axes, named_at, strict=False)), {name: colour_of(name) for name in chosen})
     return fig
+
+
+def _marks(points: Sequence[str], dot: str) -> list[str]:
+    """Say what rings and dots are, where there are any; the words that all dots share are theirs."""
+    others = [point.split(", ") for point in points if point != "published"]
+    shared = [word for word in others[0] if all(word in other for other in others)] if others else []
+    ring = ["ring: published settings"] if "published" in points else []
+    return ring + ([f"dot: {dot or ', '.join(shared) or 'other settings'}"] if others else [])
 
 
 def _box(ax: Axes, box: tuple[float, float] | None) -> None:
@@ -176,7 +158,7 @@ def one_by_one(
             part = table[table["method"] == method]
             ax.plot(part["unlearn"], part["preserve"], "o", color=colour, zorder=4, clip_on=False, **look)
         ax.set(xlim=(-3, 103), ylim=(-3, 103), xticks=(0, 50, 100), yticks=(0, 50, 100))
-        ax.set_title(method, loc="left", color=colour, fontweight="bold")
+        ax.set_title(method, color=legible(colour), fontweight="bold")
     for ax in axes[len(methods) :]:
         ax.remove()
     for ax in axes[max(0, len(methods) - 4) : len(methods)]:

@@ -40,8 +40,8 @@ def picture_grid(
     rows = -(-len(images) // columns)
     cell = width / (columns + (1.2 if row_names else 0))
     room = int(72 * cell / (0.6 * SMALL))
-    words = [_fit(word, room) for word in captions or ()]
-    extra = 0.17 * (1 + max(word.count("\n") for word in words)) + 0.06 if words else 0.0
+    words = _even([_fit(word, room) for word in captions or ()])
+    extra = 0.17 * (1 + words[0].count("\n")) + 0.06 if words else 0.0
     fig, axes = plt.subplots(
         rows,
         columns,
@@ -59,7 +59,7 @@ def picture_grid(
         if words:
             ax.set_xlabel(words[i], color=colours[i] if colours else INK, fontsize=SMALL, labelpad=2)
         if column_names and i < columns:
-            ax.set_title(column_names[i], fontsize=SMALL)
+            ax.set_title(column_names[i], fontsize=SMALL, loc="center")
         if row_names and i % columns == 0:
             ax.set_ylabel(row_names[i // columns], rotation=0, ha="right", va="center", fontsize=SMALL)
     return headline(fig, title)
@@ -70,6 +70,12 @@ def _fit(word: str, room: int) -> str:
     lines = textwrap.wrap(word, max(room, 4), break_long_words=False)
     short = [line if len(line) <= room + 1 else f"{line[: room - 1]}…" for line in lines[:2]]
     return "\n".join(short) + ("…" if len(lines) > 2 else "")
+
+
+def _even(words: list[str]) -> list[str]:
+    """Give all captions the lines of the longest, so that rows of pictures stand equally far apart."""
+    most = max((word.count("\n") for word in words), default=0)
+    return [word + "\n" * (most - word.count("\n")) for word in words]
 
 
 def verdict_colours(right: Sequence[bool], wanted: Sequence[bool]) -> list[str]:
@@ -128,6 +134,8 @@ def fates(
     parts = {head: table[table["side"].isin(sides)] for head, sides in blocks.items()}
     columns = max((part["method"] == first).sum() for part in parts.values())
     cell = WIDTH / (columns + 1.2)
+    said = table["seen"].where(table["method"] != first, table["concept"])
+    words = dict(zip(table.index, _even([_fit(word, int(72 * cell / (0.6 * SMALL))) for word in said]), strict=True))
     fig = plt.figure(figsize=(WIDTH, len(blocks) * (len(rows) * (cell + 0.24) + 0.45) + 0.5), layout="constrained")
     for (head, part), block in zip(parts.items(), fig.subfigures(len(blocks), 1, squeeze=False).flat, strict=True):
         axes = block.subplots(len(rows), columns, squeeze=False)
@@ -138,16 +146,11 @@ def fates(
         for row, (method, name) in zip(axes, rows.items(), strict=True):
             row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
             shown = part[part["method"] == method]
-            for ax, place, concept, seen, right in zip(
-                row, shown.index, shown["concept"], shown["seen"], shown["right"], strict=False
-            ):
+            for ax, place, right in zip(row, shown.index, shown["right"], strict=False):
                 ax.imshow(images[place].numpy(), interpolation="nearest")
                 wanted = bool(right) == (method == first or "unlearn" not in blocks[head])
                 colour = SOFT if method == first else GOOD if wanted else BAD
-                room = int(72 * cell / (0.6 * SMALL))
-                ax.set_xlabel(
-                    _fit(concept if method == first else seen, room), color=colour, fontsize=SMALL, labelpad=2
-                )
+                ax.set_xlabel(words[place], color=colour, fontsize=SMALL, labelpad=2)
         block.suptitle(head, x=0.01, ha="left", fontsize=11)
     return headline(fig, title)
 

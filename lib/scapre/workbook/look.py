@@ -1,21 +1,23 @@
-"""The look of every figure: colours, headlines, names at the ends of lines. Draws, never computes."""
+"""The look of every figure: colours, headlines, scales. Draws, never computes."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 WIDTH = 8.0  # inches; every figure of the workbook
-SMALL = 9  # points; nothing is written smaller
+SMALL, HEAD = 9, 11.5  # points; nothing is written smaller, a figure's message is written in the larger one
 AT_ONCE = 5  # coloured lines in one figure
+CONTRAST = 4.5  # of words to the page
 INK, SOFT, FAINT = "#222222", "#6b7079", "#cfd3d8"
 GOOD, BAD = "#0b62a8", "#b8460e"  # blue and vermilion differ in every kind of colour vision
 #: for lines that are no methods, told apart by everybody (Okabe and Ito)
@@ -40,7 +42,7 @@ METHOD_COLOURS = {
     "sculpting-memory": "#6699cc",
     "surgun": "#c0392b",
     "restricted-gradient": "#7b4f9d",
-    "esd": "#ddcc77",
+    "esd": "#b8a038",
     "concept-ablation": "#004488",
     "spm": "#997700",
     "mace": "#994455",
@@ -64,6 +66,8 @@ def theme() -> None:
             "axes.labelcolor": INK,
             "font.size": 10,
             "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "figure.constrained_layout.h_pad": 0.06,
             "axes.labelsize": 10,
             "xtick.labelsize": SMALL,
             "ytick.labelsize": SMALL,
@@ -76,9 +80,40 @@ def theme() -> None:
 def headline(figure: Figure, title: str) -> Figure:
     """Write a figure's message above it; it is the figure's title in files and pages too."""
     if title:
-        lines = textwrap.wrap(title, int(9.75 * figure.get_figwidth()))
-        figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        font = FontProperties(weight="bold", size=HEAD)
+        room = 72 * (0.98 * figure.get_figwidth())
+        figure.suptitle(balanced(title, room, font), x=0.01, ha="left", fontproperties=font)
     return figure
+
+
+def balanced(text: str, room: float, font: FontProperties) -> str:
+    """Break a text into as few lines as fit and all about as long; a number stays with its sign.
+
+    Args:
+        room: length of a line in points.
+    """
+    words = text.replace(" %", "\u00a0%").replace(" = ", "\u00a0=\u00a0").split(" ")
+    bar, *sizes = (
+        text_to_path.get_text_width_height_descent(part, font, ismath=False)[0]
+        for part in ("|", *(f"{word} |" for word in words))
+    )
+    sizes = [size - bar for size in sizes]
+    fewest, limit = len(_filled(sizes, room)), room
+    while limit > max(sizes) and len(_filled(sizes, limit - 4)) == fewest:
+        limit -= 4
+    rows = np.split(np.array(words), _filled(sizes, limit)[1:])
+    return "\n".join(" ".join(row) for row in rows)
+
+
+def _filled(sizes: Sequence[float], room: float) -> list[int]:
+    """Numbers of the words that begin a line."""
+    begins, used = [0], 0.0
+    for i, size in enumerate(sizes):
+        if used + size > room and i:
+            begins.append(i)
+            used = 0.0
+        used += size
+    return begins
 
 
 def message(figure: Figure) -> str:
@@ -96,6 +131,21 @@ def colour_of(name: str) -> str:
     return METHOD_COLOURS.get(name.split(",")[0], SOFT)
 
 
+def legible(colour: str) -> str:
+    """Darken a colour until words written in it are read on white (a contrast of 4.5, as pages ask for)."""
+    red, green, blue = to_rgb(colour)
+    while 1.05 / (luminance((red, green, blue)) + 0.05) < CONTRAST:
+        red, green, blue = 0.97 * red, 0.97 * green, 0.97 * blue
+    return str(to_hex((red, green, blue)))
+
+
+def luminance(colour: tuple[float, float, float]) -> float:
+    """How light a colour is, from 0 to 1."""
+    rgb = np.array(colour)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
 def few(names: Sequence[str]) -> list[str]:
     """Hand back the names to be coloured.
 
@@ -107,44 +157,49 @@ def few(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def name_ends(
-    ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str], *, at: float = 1.03
-) -> None:
-    """Write names in a column, each at the height of its point, moved apart where they would overlap.
-
-    Args:
-        ends: name → data coordinates of the point it names.
-        colours: name → colour.
-        at: where the column begins, as a share of the axes' width; by default right of them.
-    """
-    ends = {name: place for name, place in ends.items() if name}
-    if not ends:
-        return
-    ax.figure.draw_without_rendering()  # type: ignore[union-attr] # the axes' place is known only then
-    points = {name: ax.transAxes.inverted().transform(ax.transData.transform(xy)) for name, xy in ends.items()}
-    order = sorted(points, key=lambda name: points[name][1])
-    gap = 1.25 * SMALL / 72 * ax.figure.dpi / ax.get_window_extent().height
-    steps = gap * np.arange(len(order))
-    heights = isotonic_regression(np.array([points[name][1] for name in order]) - steps).x + steps
-    heights += min(0.0, 1 - heights[-1]) + max(0.0, -heights[0] - min(0.0, 1 - heights[-1]))
-    for name, height in zip(order, heights, strict=True):
-        ax.annotate(
-            name,
-            tuple(points[name]),
-            xytext=(at, height),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            color=colours[name],
-            fontsize=SMALL,
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colours[name], "lw": 0.6, "alpha": 0.6, "shrinkB": 3, "shrinkA": 0},
-        )
-
-
 def canvas(rows: int, columns: int, height: float, *, share: bool = False) -> tuple[Figure, list[Axes]]:
     """Make a figure of the workbook's width with ``rows × columns`` axes, row by row."""
     figure, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, height), squeeze=False, sharex=share, sharey=share, layout="constrained"
     )
     return figure, list(axes.flat)
+
+
+def whole_ticks(ax: Axes, x: Sequence[float], *, log: bool) -> None:
+    """Mark the values themselves where they are few, but not those that would touch."""
+    values = np.unique(np.asarray(x, dtype=float))
+    if not 1 < len(values) < 9:
+        return
+    places = np.log(values) if log else values
+    grid = ax.get_subplotspec()
+    room = (0.03 + 0.055 * (grid.get_gridspec().ncols if grid else 1)) * (places[-1] - places[0])
+    shown = [0]
+    for i, place in enumerate(places):
+        if place - places[shown[-1]] >= room:
+            shown.append(i)
+    if shown[-1] != len(values) - 1:
+        shown[-1:] = [len(values) - 1]
+    ax.xaxis.set_major_locator(FixedLocator(values[shown].tolist()))
+    ax.xaxis.set_major_formatter(FuncFormatter(plain))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def logarithmic(ax: Axes, which: str) -> None:
+    """Make axes logarithmic, with plain numbers where these are short, and more than one tick."""
+    for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
+        if name not in which:
+            continue
+        (ax.set_xscale if name == "x" else ax.set_yscale)("log")
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
+        axis.set_major_formatter(FuncFormatter(plain))
+        axis.set_minor_locator(NullLocator())
+
+
+def plain(value: float, _: object = None) -> str:
+    """Write a number as one says it, as a power of ten where it would be long."""
+    if value <= 0 or 1e-3 <= value < 1e5:
+        return f"{value:.10g}"
+    power = int(np.floor(np.log10(value) + 1e-9))
+    factor = value / 10**power
+    return f"$10^{{{power}}}$" if abs(factor - 1) < 1e-6 else f"${factor:.0f}\\times10^{{{power}}}$"

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, colour_of, few, headline
+from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, colour_of, few, headline, legible, logarithmic
 
 #: verdict of ``pictures.threshold.first_to_give_out`` → colour, and what stands in the legend
 VERDICTS = {
@@ -21,14 +21,23 @@ VERDICTS = {
 
 
 def intervals(
-    table: pd.DataFrame, *, name: str, value: str, coloured: Sequence[str], title: str, xlabel: str, log: bool = False
+    table: pd.DataFrame,
+    *,
+    name: str,
+    value: str,
+    coloured: Sequence[str],
+    title: str,
+    xlabel: str,
+    log: bool = False,
+    digits: int = 0,
 ) -> Figure:
-    """Draw a number a row with its interval (columns ``low, high``), the number beside it.
+    """Draw a number a row with its interval (columns ``low, high``, empty where there is none), the number beside it.
 
     Args:
         name: column with the names of ``look.arm``.
         value: column with the number.
         coloured: names that are coloured, at most five.
+        digits: behind the point of the number beside a row.
     """
     chosen = few(coloured)
     fig, ax = plt.subplots(figsize=(WIDTH, 0.36 * len(table) + 1.3), layout="constrained")
@@ -37,9 +46,11 @@ def intervals(
         ax.plot([row["low"], row["high"]], [i, i], color=colour, lw=3, alpha=0.45, solid_capstyle="round")
         ax.plot(row[value], i, "o", ms=8, color=colour)
         right = max(row[value], row["high"]) if row["high"] == row["high"] else row[value]
-        ax.annotate(f"{row[value]:.0f}", (right, i), (8, 0), textcoords="offset points", va="center", color=colour)
-    ax.set(yticks=range(len(table)), yticklabels=table[name], xlabel=xlabel, xscale="log" if log else "linear")
-    ax.invert_yaxis()
+        here = (right, i)
+        said = f"{row[value]:.{digits}f}"
+        ax.annotate(said, here, (8, 0), textcoords="offset points", va="center", color=legible(colour))
+    ax.set(yticks=range(len(table)), yticklabels=table[name], xlabel=xlabel, ylim=(len(table) - 0.5, -0.5))
+    logarithmic(ax, "x" if log else "")
     ax.grid(False, axis="y")
     ax.margins(x=0.08)
     return headline(fig, title)
