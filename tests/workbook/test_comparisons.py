@@ -77,6 +77,16 @@ def test_intervals_write_the_number_beside_a_row_with_and_without_interval() -> 
     assert [t.get_text() for t in fig.axes[0].texts] == ["160", "10"]
 
 
+def test_times_at_one_count_are_a_number_a_method_and_at_several_a_curve() -> None:
+    table = pd.DataFrame({"method": ["uce", "staged"], "n": 50, "total": [4.0, 0.25], "floor": 1.0, "naive": 9.0})
+    fig = verdicts.times(table, "sd1", "all")
+    assert [t.get_text() for t in fig.axes[0].texts] == ["0.25", "4.00"]
+    assert message(fig) == "50 concepts at the shapes of sd1: 0.2 s (staged) to 4.0 s (uce)"
+    fig = verdicts.times(table.assign(n=[1, 50]), "sd1", "staged")
+    assert {t.get_text() for t in fig.axes[0].texts} == {"total", "floor", "naive"}
+    assert message(fig) == "staged at the shapes of sd1 takes 4.0 s for 1 and 0.2 s for 50 targets"
+
+
 def test_one_panel_a_method() -> None:
     table = pd.DataFrame({"method": ["staged", "uce", "uce"], "unlearn": [1.0, 5, 50], "preserve": [95.0, 80, 90]})
     fig = comparisons.one_by_one(table, table[:2], table, title="t", box=(15, 80))

@@ -50,17 +50,13 @@ def bench(
     import pandas as pd
 
     from scapre.editing.bench import COUNTS, benchmark
-    from scapre.workbook import figures
     from scapre.workbook.look import message, theme
+    from scapre.workbook.verdicts import times
 
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     write_text(path, table.to_csv(index=False, float_format="%.3f"))
     theme()
-    tidy = table.melt(["n", "method"], ["total", "floor", "naive"], "what", "seconds")
-    if len(chosen) > 1:
-        tidy = tidy[tidy["what"] == "total"].assign(what=tidy["method"])
-    title = f"Time of {'every method' if len(chosen) > 1 else method} at the shapes of {model}"
-    drawn = figures.lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log="xy", title=title)
+    drawn = times(table, model, method)
     with replacing(picture) as partial:
         drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
     typer.echo(table.to_string(index=False, float_format="%.2f"))

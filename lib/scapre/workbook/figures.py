@@ -99,7 +99,7 @@ def _together(line: pd.DataFrame, other: pd.DataFrame, x: str, y: str) -> bool:
 
 def line_ends(table: pd.DataFrame, *, x: str, y: str, hue: str) -> dict[str, tuple[float, float]]:
     """Where the lines of ``draw_lines`` end."""
-    last = table.sort_values(x, kind="stable").groupby(table[hue].astype(str), sort=False)[[x, y]].last()
+    last = table.sort_values(x, kind="stable").groupby(hue, sort=False)[[x, y]].last()
     return {str(name): (row[x], row[y]) for name, row in last.iterrows()}
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from scapre.workbook.figures import lines
 from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, colour_of, few, headline, legible, logarithmic
 
 #: verdict of ``pictures.threshold.first_to_give_out`` → colour, and what stands in the legend
@@ -87,3 +88,30 @@ def verdict_map(verdicts: pd.DataFrame, numbers: pd.DataFrame, *, title: str) ->
     patches = [Patch(color=colour, label=text) for colour, text in VERDICTS.values()]
     fig.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False)
     return headline(fig, title)
+
+
+def times(table: pd.DataFrame, model: str, method: str) -> Figure:
+    """Draw a benchmark: curves over the counts, or a number a method where all were timed at a single count.
+
+    Args:
+        table: columns ``method, n, total, floor, naive``, times in seconds.
+        model: whose shapes they are of.
+        method: a method's name, or ``all``.
+    """
+    if method == "all" and table["n"].nunique() == 1:
+        ranked = table.sort_values("total").assign(low=float("nan"), high=float("nan"))
+        first, last = ranked.iloc[0], ranked.iloc[-1]
+        title = f"{first['n']} concepts at the shapes of {model}: {first['total']:.1f} s ({first['method']}) "
+        title += f"to {last['total']:.1f} s ({last['method']})"
+        ours = [name for name in ("staged", "confined") if name in set(ranked["method"])]
+        return intervals(
+            ranked, name="method", value="total", coloured=ours, title=title, xlabel="seconds", log=True, digits=2
+        )
+    tidy = table.melt(["n", "method"], ["total", "floor", "naive"], "what", "seconds")
+    if method == "all":
+        tidy = tidy[tidy["what"] == "total"].assign(what=tidy["method"])
+    by_count = table.sort_values("n").iloc[[0, -1]]
+    ends = " and ".join(f"{total:.1f} s for {n}" for total, n in zip(by_count["total"], by_count["n"], strict=True))
+    title = f"{method} at the shapes of {model} takes {ends} targets"
+    title = f"Time of every method at the shapes of {model}" if method == "all" else title
+    return lines(tidy, x="n", y="seconds", hue="what", xlabel="targets $n$", log="xy", title=title)
