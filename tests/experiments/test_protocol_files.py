@@ -14,7 +14,7 @@ from eyes import toy_judge
 from families import small_pipeline
 from PIL import Image
 from scapre.concepts.prompts import PromptError, read_captions, read_sided
-from scapre.experiments.protocol_run import TABLE, estimate, run_protocol
+from scapre.experiments.protocol_run import TABLE, estimate, run_protocol, with_intervals
 from scapre.experiments.protocols import HERE, find_protocol
 from scapre.pictures import generation
 from scapre.pictures.farm import Studio
@@ -102,6 +102,8 @@ def test_people_are_drawn_as_their_list_says(
     ours = table[table["source"] == HERE].set_index("method")
     assert ours.index.tolist() == ["unedited", "uce"]
     assert ours["overall"].between(0, 100).all()
+    assert (ours["unlearn accuracy low"] <= ours["unlearn accuracy"]).all()
+    assert with_intervals(table)["overall"].iloc[2:].tolist() == ["89.80", "87.10", "89.60", "91.80", "93.70", "95.50"]
     printed = table[table["source"] != HERE]
     assert printed["method"].tolist() == ["MACE", "MACE", "SPEED", "MACE", "SPEED", "OCE"]
     assert printed["source"].iloc[1] == "printed by SPEED (arXiv 2503.07392), 100 targets, read in the summary"
@@ -119,7 +121,13 @@ def test_captions_cost_what_the_edit_costs_them(
         monkeypatch, 1, lambda: run_protocol(protocol, studio, ["uce"], Eye(), out, pictures=3, batch=2, workers=1)
     )
     assert drawn == 2 * 3
-    assert table.columns.tolist() == ["method", "CLIP score", "FID", "CMMD", "judge", "source"]
+    numbers = ["CLIP score", "CLIP score low", "CLIP score high", "FID", "CMMD"]
+    assert table.columns.tolist() == ["method", *numbers, "judge", "source"]
+    assert (table["CLIP score low"] < table["CLIP score"]).all()
+    shown = with_intervals(table)
+    assert shown.columns.tolist() == ["method", "CLIP score", "FID", "CMMD", "judge", "source"]
+    low, high = table["CLIP score low"].iloc[1], table["CLIP score high"].iloc[1]
+    assert shown["CLIP score"].iloc[1].endswith(f" ({low:.1f}–{high:.1f})")
     assert table["method"].tolist() == ["unedited", "uce"]
     assert table["FID"].iloc[0] == pytest.approx(0, abs=1e-6)
     scores = pd.read_csv(out / "uce" / "pictures" / "scores.csv").set_index("metric").loc["CLIP score"]

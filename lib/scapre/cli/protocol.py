@@ -70,7 +70,7 @@ def protocol(
     meant(model, device)
     if out is not None:
         claim(out / "table.csv")
-    from scapre.experiments.protocol_run import estimate, run_protocol
+    from scapre.experiments.protocol_run import estimate, run_protocol, with_intervals
     from scapre.pictures.farm import Studio
     from scapre.pictures.looking import load_judge
 
@@ -86,4 +86,4 @@ def protocol(
     eye = load_judge(judge or asked.judge, device=device)
     made = {"pictures": pictures, "keep": keep, "batch": batch, "workers": workers, "scheduler": scheduler}
     table = run_protocol(asked, studio, wanted, eye, out, **made)  # type: ignore[arg-type]
-    typer.echo(table.to_string(index=False, float_format="%.2f", na_rep="–"))
+    typer.echo(with_intervals(table).to_string(index=False))

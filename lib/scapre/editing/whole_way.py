@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from scapre.concepts.lists import sentences_of
@@ -74,6 +75,12 @@ class Units:
     once: Timing
 
 
+def squares(rows: Tensor) -> None:
+    """The bare products of ``add_upper``."""
+    for start in range(0, rows.shape[1], BLOCK):
+        rows[:, start : start + BLOCK].T @ rows[:, start:]
+
+
 @torch.no_grad()
 def measure_units(pipe: Any, model: str, blocks: int, sample: int = SAMPLE) -> Units:
     """Time the text encoder of a pipeline on a few sentences."""
@@ -94,18 +101,14 @@ def measure_units(pipe: Any, model: str, blocks: int, sample: int = SAMPLE) -> U
         for _ in range(blocks):
             add_upper(total, keys)
 
-    def squares() -> None:
-        for start in [*range(0, inner, BLOCK)] * blocks:
-            keys[:, start : start + BLOCK].T @ keys[:, start:]
-
     def nothing() -> None:
         with key_sums(pipe, places_of(pipe, blocks)):
             pass
 
     encode(pipe, prompts[:2], remembered=False)  # the first call of a process is slow
-    jobs = (lambda: encode(pipe, prompts, remembered=False), add, lambda: products(layers), squares)
-    encoded, added, products_of, squares_of = (timed(job) * (1 / sample) for job in jobs)
-    return Units(encoded, added, products_of, squares_of, timed(nothing))
+    jobs = (lambda: encode(pipe, prompts, remembered=False), add, lambda: products(layers), lambda: squares(keys))
+    encoded, added, floor, square_floor = (timed(job) * (1 / sample) for job in jobs)
+    return Units(encoded, added, floor, square_floor * blocks, timed(nothing))
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,8 @@ def whole_way(
 
     Returns:
         one row a stage: ``stage, sentences``, seconds of the ``first`` and ``second`` edit, ``cpu`` and ``cpu_second``
-        of the processor, ``floor`` and ``cpu_floor`` of the first (bare products; 0 where none are told), ``share``
-        of the first in percent; last the total.
+        of the processor, ``floor`` and ``cpu_floor`` of the first (bare products; 0 where none are told),
+        ``floor_second`` of what the second does anew, ``share`` of the first in percent; last the total.
 
     Raises:
         ValueError: unknown model or method, one that trains or prunes, or a model with several text encoders.
@@ -158,10 +161,13 @@ def whole_way(
     stages.append(step(lambda: _timed_solve(model, method, n * share)))
     bar.close()
     rows = [
-        (s.stage, s.sentences, s.first.wall, s.second.wall, s.first.cpu, s.second.cpu, s.floor.wall, s.floor.cpu)
+        (
+            *(s.stage, s.sentences, s.first.wall, s.second.wall, s.first.cpu, s.second.cpu, s.floor.wall, s.floor.cpu),
+            s.floor.wall if s.first == s.second else 0.0,  # else it comes from the disk
+        )
         for s in stages
     ]
-    names = ["stage", "sentences", "first", "second", "cpu", "cpu_second", "floor", "cpu_floor"]
+    names = ["stage", "sentences", "first", "second", "cpu", "cpu_second", "floor", "cpu_floor", "floor_second"]
     table = pd.DataFrame(rows, columns=names)
     table.loc[len(table)] = {"stage": "total"} | table.drop(columns="stage").sum().to_dict()
     table["share"] = 100 * table["first"] / table["first"].iloc[-1]
@@ -201,22 +207,30 @@ def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int
     runs = 2 * blocks / layers
     inside = units.encode * told * runs
     yield Stage("targets inside", told, inside, inside, units.encode_floor * told * runs)
-    solved = _timed_key_edit(pipe, told) * blocks
-    yield Stage("text encoder", 0, solved, solved)
+    solved, floor = (each * blocks for each in _timed_key_edit(pipe, told))
+    yield Stage("text encoder", 0, solved, solved, floor)
 
 
-def _timed_key_edit(pipe: Any, told: int) -> Timing:
-    """One ``key_edit`` at the encoder's shapes, its products told from at most ``CHUNK`` sentences."""
+def _timed_key_edit(pipe: Any, told: int) -> tuple[Timing, Timing]:
+    """One ``key_edit`` at the encoder's shapes and its bare products, told from at most ``CHUNK`` sentences."""
     config, window = pipe.text_encoder.config, pipe.tokenizer.model_max_length - 2
+    sizes = config.intermediate_size, config.hidden_size
+    kept = torch.eye(sizes[0], dtype=torch.float64)
 
-    def edit(sentences: int) -> Timing:
-        keys, wishes = (torch.randn(sentences, window, size) for size in (config.intermediate_size, config.hidden_size))
-        kept = torch.eye(config.intermediate_size, dtype=torch.float64)
-        return timed(lambda: key_edit(keys, wishes, kept, ridge=0.1, retain_scale=12.0, count=sentences))
+    def edit(sentences: int) -> tuple[Timing, Timing]:
+        keys, wishes = (torch.randn(sentences, window, size) for size in sizes)
+        rows, wanted = keys.flatten(0, 1), wishes.flatten(0, 1)
+
+        def products() -> None:
+            squares(rows)
+            wanted.T @ rows
+
+        whole = timed(lambda: key_edit(keys, wishes, kept, ridge=0.1, retain_scale=12.0, count=sentences))
+        return whole, timed(products)
 
     few = min(told, CHUNK)
-    whole = edit(few)
+    whole, floor = edit(few)
     if few == told:
-        return whole
-    alone = edit(1)  # the factorisation, whatever their number
-    return alone + (whole + alone * -1) * (told / few)
+        return whole, floor
+    alone, _ = edit(1)  # the factorisation, whatever their number
+    return alone + (whole + alone * -1) * (told / few), floor * (told / few)

@@ -59,8 +59,8 @@ def run_protocol(
         batch, workers, scheduler: see ``farm.draw_list``.
 
     Returns:
-        one row a method, the unedited model's first, with the columns of ``scoring.compare`` and ``source``; the
-        printed rows behind them.
+        one row a method, the unedited model's first, with the columns of ``scoring.compare``, its intervals among
+        them, and ``source``; the printed rows behind them.
 
     Raises:
         GenerationError: the folder holds another run, or pictures cannot be judged.
@@ -79,12 +79,28 @@ def run_protocol(
         draw_list(drawn, prompts, out / name / PICTURES, workers=workers, scheduler=scheduler, **common)
         score(out / name / PICTURES, judge)
     first, *rest = [out / name / PICTURES for name in methods]
-    found = compare(first, [out / UNEDITED / PICTURES, *rest], judge)
+    found = compare(first, [out / UNEDITED / PICTURES, *rest], judge, intervals=True)
     found.insert(0, "method", [methods[0], UNEDITED, *methods[1:]])
     found = found.drop(columns="folder").sort_values("method", key=lambda names: names != UNEDITED, kind="stable")
     table = pd.concat([found.assign(source=HERE), protocol.printed()], ignore_index=True)
     write_text(out / TABLE, table.to_csv(index=False, float_format="%.4f"))
     return table
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table of ``run_protocol`` for people: numbers with their intervals as text, ``–`` where there is none."""
+    shown = pd.DataFrame(index=table.index)
+    for name, column in table.items():
+        if str(name).endswith((" low", " high")):
+            continue
+        if not pd.api.types.is_float_dtype(column):
+            shown[name] = column.fillna("–")
+            continue
+        shown[name] = column.map(lambda value: "–" if pd.isna(value) else f"{value:.2f}")
+        if f"{name} low" in table:
+            ends = table[[f"{name} low", f"{name} high"]].itertuples(index=False)
+            shown[name] += ["" if pd.isna(low) else f" ({low:.1f}–{high:.1f})" for low, high in ends]
+    return shown
 
 
 def _patched(protocol: Protocol, studio: Studio, method: str, path: Path, retained: Sequence[str], seed: int) -> Path:

@@ -106,12 +106,15 @@ def scores_of(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "pictures"])
 
 
-def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudge) -> pd.DataFrame:
+def compare(
+    folder: str | Path, others: Sequence[str | Path], judge: PictureJudge, *, intervals: bool = False
+) -> pd.DataFrame:
     """Put a folder beside others of the same prompts, by the targets of its edit.
 
     Args:
         folder: drawn under an edit.
         others: folders of other methods, the unedited model's first.
+        intervals: tell ``… low`` and ``… high`` (95 %) of accuracies, CLIP score and explicit pictures as well.
 
     Returns:
         one row a folder: the ``value`` of every metric; ``UQ`` over all of them where the judge tells accuracy and CLIP
@@ -135,11 +138,13 @@ def compare(folder: str | Path, others: Sequence[str | Path], judge: PictureJudg
         if not table[keys].equals(first[keys]):
             raise GenerationError(f"{place} holds pictures of other prompts than {folder}; draw the same list")
         stays = table[table["side"] == "preserve"]
-        values = scores_of(table).set_index("metric")["value"].to_dict()
-        values.pop("CLIP score", None)
+        scores = scores_of(table).set_index("metric")
+        scores = scores.drop(index="CLIP score", errors="ignore")
         if "clip" in stays and len(stays):
-            values["CLIP score"] = float(stays["clip"].mean())
-        rows.append({"folder": str(place), **values})
+            scores = pd.concat([scores, scores_of(stays[["clip"]]).set_index("metric")])
+        rows.append({"folder": str(place), **scores["value"]})
+        for bound in ("low", "high") if intervals else ():
+            rows[-1] |= {f"{metric} {bound}": at for metric, at in scores[bound].items() if at == at}
         seen[place] = _features([place / name for name in stays["file"]], judge)
     found = pd.DataFrame(rows)
     if {"unlearn accuracy", "CLIP score"} <= set(found):
