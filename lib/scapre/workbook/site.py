@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from scapre.concepts.npm import fetch_package
 from scapre.files import replacing
 from scapre.paths import data_folder, repository
+from scapre.workbook.dial import dial_page, dial_sheets, has_dial
 from scapre.workbook.origins import claims_page, figure_line
 from scapre.workbook.reading import describe, search_index
 from scapre.workbook.runner import notebooks
@@ -28,6 +29,7 @@ MATHJAX = "3.2.2"  # formulas as SVG: one file, no fonts
 PAGES = (".md", ".ipynb")
 START = "START.md"  # the first page, made of README and findings, not a file
 FIGURES = "FIGURES.md"  # a page made of figures/, not a file
+EXPLORER = "EXPLORER.md"  # a page made of the pictures notebook 22 drew, where there are some
 CLAIMS = "CLAIMS.md"  # a page made of data/findings.yaml, where there is one
 
 
@@ -58,10 +60,14 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
     template = Environment(autoescape=False).from_string(Path(__file__).with_name("site.html").read_text())
     queue, written = [root / START, root / "README.md", root / FIGURES, *(p.resolve() for p in books)], []
     told = (root / "data" / "findings.yaml").is_file()
-    queue[3:3] = [root / CLAIMS] if told else []
+    dial = has_dial(root)
+    queue[3:3] = [root / CLAIMS] * told + [root / EXPLORER] * dial
     _write(out / "mathjax" / "tex-svg.js", _renderer().read_bytes())
     _write(out / "style.css", style.encode())
-    _write(out / "site.js", Path(__file__).with_name("site.js").read_bytes())
+    for script in ("site.js", *["dial.js"] * dial):
+        _write(out / script, Path(__file__).with_name(script).read_bytes())
+    for sheet, content in dial_sheets(root).items() if dial else ():
+        _write(out / sheet, content)
     indexed = {}
     with tqdm(queue, desc="pages", disable=not progress) as bar:
         for source in bar:  # grows while it is read
@@ -78,6 +84,7 @@ def build_site(out: Path, *, progress: bool = True) -> list[Path]:
                 title=names.get(here, "scapre"),
                 up="../" * (len(here.parts) - 1),
                 told=told,
+                dial=dial,
                 names={path.as_posix(): escape(name) for path, name in names.items()},
                 here=here.as_posix(),
                 body=str(body),
@@ -99,14 +106,14 @@ def link(body: BeautifulSoup, source: Path, root: Path) -> list[Path]:
     Raises:
         SiteError: a linked file does not exist in the repository.
     """
-    needed = []
+    needed, made = [], {root / name for name in (FIGURES, CLAIMS, EXPLORER)}
     for tag, attribute in (("a", "href"), ("img", "src")):
         for element in body.find_all(tag, attrs={attribute: True}):
             parts = urlsplit(str(element[attribute]))
             if parts.scheme or parts.netloc or not parts.path:
                 continue
             target = (source.parent / unquote(parts.path)).resolve()
-            if not target.is_relative_to(root) or not (target.is_file() or target in (root / FIGURES, root / CLAIMS)):
+            if not target.is_relative_to(root) or not (target.is_file() or target in made):
                 raise SiteError(f"{source.relative_to(root)} links to {parts.path}, which is no file here")
             if target.suffix in PAGES:
                 path = os.path.relpath(place(target, root), place(source, root).parent)
@@ -130,6 +137,8 @@ def _body(source: Path, root: Path) -> BeautifulSoup:
             )
     elif source.name == CLAIMS:
         html = claims_page(root)
+    elif source.name == EXPLORER:
+        html = dial_page(root)
     elif source.name == START:
         html = start_page(root, next(iter(notebooks()), None))
     else:

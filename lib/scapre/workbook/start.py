@@ -10,6 +10,7 @@ from jinja2 import Environment
 from nbconvert.filters.markdown import markdown2html
 
 from scapre.workbook.claims import Register
+from scapre.workbook.dial import has_dial
 from scapre.workbook.origins import WHOSE, findings, number
 
 
@@ -43,6 +44,7 @@ def start_page(root: Path, tour: Path | None) -> str:
             picture=picture or "",
             use=code or "",
             five=five,
+            dial=has_dial(root),
             tour=tour.resolve().relative_to(root).as_posix() if tour else "",
         )
     )
