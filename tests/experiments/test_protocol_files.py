@@ -13,6 +13,7 @@ import torch
 from eyes import toy_judge
 from families import small_pipeline
 from PIL import Image
+from scapre.cli import app
 from scapre.concepts.prompts import PromptError, read_captions, read_sided
 from scapre.experiments.protocol_run import TABLE, estimate, run_protocol, with_intervals
 from scapre.experiments.protocols import HERE, find_protocol
@@ -20,6 +21,7 @@ from scapre.pictures import generation
 from scapre.pictures.farm import Studio
 from scapre.pictures.looking import load_judge
 from scapre.pictures.places import GenerationError
+from typer.testing import CliRunner
 
 PEOPLE = """id,type,text,concept,seed
 0,erase,a portrait of cat,cat,1
@@ -157,6 +159,19 @@ def test_what_is_missing_is_said_with_where_it_is(people: Path, captions: Path) 
         find_protocol("imagenette").bring(listed=people)
     with pytest.raises(GenerationError, match=r"Giphy/celeb-detection-oss.*give --judge clip, or the folder"):
         load_judge("giphy")
+
+
+def test_the_command_stops_before_the_work_with_one_sentence(people: Path, tmp_path: Path) -> None:
+    def say(*words: str) -> str:
+        result = CliRunner().invoke(app, ["protocol", *words])
+        assert result.exit_code == 1
+        return result.output
+
+    assert "give --captions: COCO's are not shipped" in say("coco", "--dry")
+    assert "give --list: no list of people is shipped" in say("celebrities", "--dry")
+    run = tmp_path / "run"
+    assert "no model that transformers reads" in say("celebrities", "--list", str(people), "--out", str(run))
+    assert not (run / "unedited").exists()
 
 
 def test_captions_are_read_as_they_are_published(captions: Path, tmp_path: Path) -> None:
