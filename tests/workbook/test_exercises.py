@@ -7,11 +7,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from scapre.cli import app
 from scapre.paths import data_folder
 from scapre.workbook.claims import Register
 from scapre.workbook.exercises import Exercise, exercises, run_exercise, wrong_answers
 from scapre.workbook.profiles import check_parameters
 from scapre.workbook.runner import find, notebooks
+from typer.testing import CliRunner
 
 EVERY = pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.name)
 
@@ -66,3 +68,23 @@ def test_a_change_the_notebook_does_not_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="04_geometry_alignment has no parameter n_target"):
         run_exercise(Exercise("04", {"n_target": 1}, ("paths",)), tmp_path)
     assert find("04").is_file()
+
+
+def test_the_command_tells_tables_and_fails_on_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(exercise: Exercise, data: Path) -> list[Path]:
+        """Copy what is committed, with one number changed in the second notebook's."""
+        shutil.copytree(data_folder() / exercise.folder, data / exercise.folder)
+        tables = [data / exercise.folder / f"{table}.csv" for table in exercise.tables]
+        if exercise.name == "02":
+            tables[0].write_text(tables[0].read_text().replace("0.2995", "0.3995"))
+        return tables
+
+    monkeypatch.setattr("scapre.workbook.exercises.run_exercise", run)
+    good = CliRunner().invoke(app, ["exercises", "04"])
+    assert good.exit_code == 0, good.output
+    assert "04_geometry_alignment with times = [0.0, 0.5, 1.0], n_targets = 1 …\npaths\npath,t,bures" in good.stdout
+    assert "the answers hold" in good.stdout
+    bad = CliRunner().invoke(app, ["exercises", "02", "04"])
+    assert bad.exit_code == 1
+    assert "30, 49 and 76 %: the tables say 40, 49 and 76 %" in bad.stderr
+    assert "the answers hold" in bad.stdout

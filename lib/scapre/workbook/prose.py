@@ -25,7 +25,7 @@ WORDS = (
 WORDS += " eighteen nineteen twenty"
 COUNTS = {word: number for number, word in enumerate(WORDS.split())}
 _WORD = rf"\b(?:{'|'.join(COUNTS)})\b"
-NUMBER = re.compile(rf"[-−]?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?|\bnan\b|{_WORD}", re.IGNORECASE)
+NUMBER = re.compile(rf"[-−]?\d+(?:,\d{{3}})*(?:\.\d+)?(?:e[-+]\d+)?|\bnan\b|{_WORD}", re.IGNORECASE)
 MARK = re.compile(r"<!--=([^>]*?)-->(.*?)<!--/-->", re.DOTALL)
 MEASURED = re.compile(r"<!--measured: [^>]+, \d{4}-\d\d-\d\d-->(.*?)<!--/-->", re.DOTALL)
 EDGE = re.compile(r"<!--(?:=[^>]*|measured[^>]*|/)-->")
