@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import chain
 from math import prod
 
@@ -67,13 +68,27 @@ def test_in_a_crowd_validation_concepts_alone_are_drawn(n: int) -> None:
     assert not kept & set(case.targets)
 
 
-def test_the_vocabulary_is_offered_to_keep_without_the_targets() -> None:
-    (plain,), (case,) = (scaling_cases(["dp"], [50], [0], 48, point) for point in (VALIDATED, WORDS))
-    more = set(case.retained) - set(plain.retained)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda point: scaling_cases(["dp"], [50], [0], 48, point),
+        lambda point: restricted_cases(["dp"], [0], 32, point),
+        lambda point: precision_cases(["dp"], [0], 9, point, named=False)[:1],
+    ],
+)
+def test_the_vocabulary_is_offered_to_keep_without_the_targets(make: Callable[[str], list[Case]]) -> None:
+    (plain,), (case,) = make(VALIDATED), make(WORDS)
+    more, spared = set(case.retained) - set(plain.retained), set(case.targets) | (sides(case)["preserve"])
     assert plain.settings == case.settings
-    assert more == set(own_words()) - set(plain.retained) - set(case.targets)
+    assert set(own_words()) - set(plain.retained) - spared <= more <= set(own_words()) - set(case.targets)
+    assert list(case.retained[: len(plain.retained)]) == list(plain.retained)
     assert not set(case.retained) & set(case.targets)
     assert case.key != plain.key
+
+
+def test_look_alikes_that_are_not_named_are_no_words_to_keep_either() -> None:
+    for case in precision_cases(["dp"], [0], 9, WORDS, named=False):
+        assert not set(case.retained) & (sides(case)["preserve"] | set(case.targets))
 
 
 @pytest.mark.parametrize("n", [1, 50, 320])

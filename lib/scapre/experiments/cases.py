@@ -78,13 +78,21 @@ def scaling_cases(
         sides = {"unlearn": targets, "preserve": named, "bystander": unnamed}
         # three runs give a single concept eighteen pictures
         pictures = plan_sides(sides, list(STYLES), [order, order + 50, order + 100][: 3 if n < HELD else 1], limit)
-        kept = [*mixed[n:-HELD], *validation]
-        if point == WORDS:
-            kept += [word for word in own_words() if word not in {*kept, *targets}]
+        kept = kept_at(point, targets, [*mixed[n:-HELD], *validation])
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
             cases.append(Case(method, targets, pictures, kept, operating_point(method, point), labels=labels))
     return cases
+
+
+def kept_at(point: str, targets: Sequence[str], kept: Sequence[str]) -> list[str]:
+    """Name what is to stay at an operating point: at ``WORDS`` the encoder's own words too, but for the targets.
+
+    The words are a list that nobody looked through: synonyms of the targets stay on it.
+    """
+    words = own_words() if point == WORDS else []
+    known = {*kept, *targets}
+    return [*kept, *(word for word in words if word not in known)]
 
 
 @lru_cache(maxsize=1)
@@ -142,7 +150,7 @@ def precision_cases(
         roles = {role: rows["name"].tolist() for role, rows in part.groupby("role")}
         pictures = plan_sides({"unlearn": roles["target"], "preserve": roles["keep"]}, list(STYLES), [run], limit)
         spared = set(roles["target"]) | (set() if named else set(roles["keep"]))
-        kept = [name for name in everything if name not in spared]
+        kept = kept_at(point, [*spared], [name for name in everything if name not in spared])
         for method in methods:
             labels = {"method": method, "point": point, "group": group, "named": named, "run": run}
             settings = operating_point(method, point)
@@ -160,7 +168,7 @@ def restricted_cases(
     table = read_concepts("emoji").set_index("name")["aliases"]
     names, targets = vocabulary()[0], read_concepts("restricted")["name"].tolist()
     synonyms = [(name, other) for name in targets for other in table[name].split("|") if other]
-    kept = [name for name in table.index if name not in targets]
+    kept = kept_at(point, targets, [name for name in table.index if name not in targets])
     cases = []
     for run in runs:
         others = np.random.default_rng(run).permutation([n for n in names if n not in targets])[:20].tolist()
