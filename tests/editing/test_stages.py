@@ -100,6 +100,20 @@ def test_without_anything_named_the_vocabulary_gives_anchors_and_is_kept() -> No
     assert all(anchor.strip() for anchor in patch.provenance["anchors"])
 
 
+def test_a_style_without_more_words_turns_into_another_one_in_the_same_words() -> None:
+    about = scapre.erase(tiny_pipe(), ["ink style"], progress=False).provenance
+    pairs = dict(zip(about["targets"], about["anchors"], strict=True))
+    other = pairs["ink style"].removesuffix(" style")
+    assert other in {"noto", "flat"}  # the names of the others are longer than this model reads
+    assert pairs["in ink"] == f"in {other}"
+    assert set(about["anchors"]) < set(about["retained"])
+    told = scapre.erase(tiny_pipe(), ["ink style"], retained=["sun", "flat style"], progress=False).provenance
+    assert told["anchors"][0] == "flat style"
+    assert {"sun", "a picture of a sun", "in flat"} < set(told["retained"])
+    plain = scapre.erase(tiny_pipe(), ["ink style"], templates="name", progress=False).provenance
+    assert plain["targets"] == ["ink style"]
+
+
 def test_a_word_that_means_a_target_goes_with_it_unless_it_is_kept() -> None:
     pipe = tiny_pipe()
     with torch.no_grad():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +30,6 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 }
 
 
-STYLES = ("styles", "artists50")  # files of names that are styles
 #: our column → the names public lists give it
 COLUMNS = Columns(
     {
@@ -95,24 +93,3 @@ def read_concepts(name: str | Path = "emoji") -> pd.DataFrame:
 def concept_files() -> list[str]:
     """List the names that ``read_concepts`` knows."""
     return sorted(p.stem for p in (data_folder() / "concepts").glob("*.csv"))
-
-
-def odd_styles(targets: Sequence[str], retained: Sequence[str], templates: str, nearest: bool) -> list[str]:
-    """Say where known styles are given as if they were objects.
-
-    Args:
-        nearest: targets are replaced by the nearest of ``retained``.
-    """
-    known = {same_name(name) for file in STYLES for name in read_concepts(file)["name"]}
-    styles = [name for name in targets if same_name(name) in known]
-    if not styles:
-        return []
-    found = []
-    if len(styles) < len(targets):
-        found.append(f"{styles[0]} is a style and others are not; erase styles apart from objects")
-    if templates != "name":
-        said = sentences_of(templates)[1].format(styles[0])
-        found.append(f"{said!r} is no sentence; say '{styles[0]} style' as captions do, with templates 'name'")
-    if nearest and retained and not any(same_name(name) in known for name in retained):
-        found.append(f"no style is kept, so {styles[0]} turns into an object; keep other styles, or give anchors ' '")
-    return found

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import torch
 
-from scapre.concepts.lists import odd_styles, sentences_of
-from scapre.concepts.names import spread
+from scapre.concepts.lists import sentences_of
+from scapre.concepts.names import as_names, spread
+from scapre.concepts.styles import WORD, in_captions, odd_styles, other_styles, styles_of
 from scapre.editing.guard import told
 from scapre.editing.kept import Kept
 from scapre.editing.memory import Memory
@@ -22,6 +24,7 @@ from scapre.model.projections import denoiser_of, projection_names, unet_of
 from scapre.model.ready import check_ready
 from scapre.model.weights import read_weights
 from scapre.patch.patch import Patch
+from scapre.text.embeddings import beyond_window
 from scapre.text.gathering import check_names, nearest_names
 from scapre.text.inner import places_of
 from scapre.text.streams import gather_streams
@@ -54,7 +57,8 @@ def erase(
             for ``staged``, ``confined`` and erasers that train towards an anchor, the nearest retained concept of
             each target (nearly the same ones are passed over); without any, ``staged`` takes the nearest word of
             the text encoder's vocabulary. Choose a blank, ``" "``, where nothing alike may come through. CURE
-            removes directions and reads no anchors.
+            removes directions and reads no anchors. Known styles ("ink style", all targets) turn into the nearest
+            other style in the same words (``scapre.concepts.styles``), unless anchors or templates say otherwise.
         retained: concepts to keep: read by ``staged``, ``confined`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
         method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the denoiser alone. None:
@@ -109,6 +113,9 @@ def remember(
     check_stages(pipe, method)
     chosen = find_method(method)
     waits = anchors is None and chosen.matches
+    if waits and templates is None and (styles := styles_of(as_names(targets, "targets"))):
+        targets, anchors, retained = _as_styles(pipe, styles, as_names(retained, "retained"))
+        templates, waits = "name", anchors is None
     named, templates = " " if anchors is None else anchors, templates or chosen.templates
     wanted, kept = check_names(pipe, targets, retained, templates)
     named = spread(named, wanted)
@@ -140,6 +147,31 @@ def _usual_places(pipe: Any, method: Method) -> list[str]:
         return places_of(pipe, int(method.defaults["blocks"])) if method.stages else []
     except ValueError:
         return []
+
+
+def _as_styles(
+    pipe: Any, styles: Sequence[str], retained: Sequence[str]
+) -> tuple[list[str], list[str] | None, list[str]]:
+    """Say styles as captions do, each replaced by the nearest other one in the same words.
+
+    Returns:
+        targets, their anchors (None where no other style is left), and what is to stay: the other styles said alike,
+        everything else alone and in a sentence.
+    """
+    said = {style: in_captions(style) for style in [*styles, *other_styles(styles, retained)]}
+    cut = set(beyond_window(pipe, [phrase for phrases in said.values() for phrase in phrases]))
+    others = [style for style in said if style not in styles and style + WORD not in cut]
+    fits = [not cut & set(forms) for forms in zip(*(said[style] for style in [*styles, *others]), strict=True)]
+    fits[0] = True  # a style that is too long by itself is refused as any name is
+
+    def captions(names: Sequence[str]) -> list[str]:
+        return [phrase for name in names for phrase in compress(said[name], fits)]
+
+    kept = [phrase for name in retained if not styles_of([name]) for phrase in (name, f"a picture of a {name}")]
+    if not others:
+        return captions(styles), None, kept
+    instead = nearest_names(pipe, [style + WORD for style in styles], [style + WORD for style in others])
+    return captions(styles), captions([name.removesuffix(WORD) for name in instead]), captions(others) + kept
 
 
 def _edit_whole(
