@@ -58,7 +58,7 @@ def test_what_is_published_is_read_and_only_the_rest_drawn(
     def drawn(some: list[Case], strengths: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
         name = some[0].labels["targets"]
         asked.append(name)
-        rows = [case.labels | {"case": case.key, "strength": s} for case in some for s in dial._stops(case, strengths)]
+        rows = [case.labels | {"key": case.key, "strength": s} for case in some for s in dial._stops(case, strengths)]
         return pd.DataFrame(rows), pd.DataFrame({"targets": [name], "webp": [name.encode()]})
 
     monkeypatch.setattr(dial, "turn", drawn)

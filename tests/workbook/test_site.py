@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -95,6 +96,37 @@ def test_one_screen_says_what_it_is_and_what_was_found(site: list[Path], page: P
     last = page.locator("main p").last.bounding_box()
     assert last is not None
     assert last["y"] + last["height"] < 1100
+
+
+def test_the_dial_turns_without_a_kernel(site: list[Path], page: Page, strangers: list[str]) -> None:
+    page.context.set_offline(True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((site[0].parent / "EXPLORER.html").as_uri())
+    table = pd.read_csv(repository() / "data" / "results" / "22_explorer" / "dial.csv")
+    first = page.locator("#dial-targets [role=img]").first
+    seen = [(first.screenshot(), first.get_attribute("aria-label"))]
+    for key in ("End", "Home"):  # by keyboard: the whole edit, none
+        page.focus("#dial-strength")
+        page.keyboard.press(key)
+        seen.append((first.screenshot(), first.get_attribute("aria-label")))
+    assert seen[0] == seen[1] != seen[2]
+    assert page.get_attribute("#dial-strength", "aria-valuetext") == "0 %"
+    for name, method in table[table["method"] != "unedited"][["targets", "method"]].drop_duplicates().to_numpy()[::3]:
+        page.select_option("#dial-list", label=name)
+        page.select_option("#dial-method", method)
+        page.focus("#dial-strength")
+        page.keyboard.press("End")
+        page.keyboard.press("ArrowLeft")
+        at = table[(table["targets"] == name) & (table["method"] == method)]
+        at = at[at["strength"] == sorted(at["strength"].unique())[-2]]
+        rows = [at[at["side"] == side]["right"] for side in ("unlearn", "preserve")]
+        counts = [f"{right.sum()} of {len(right)}" for right in rows]
+        assert page.inner_text("#dial-said") == f"targets still recognised: {counts[0]} · others kept: {counts[1]}"
+        assert page.locator(".sprites b").all_inner_texts()[0].removeprefix("✗ ").startswith(at["seen"].iloc[0])
+    pictures = page.locator(".sprites [role=img]").evaluate_all("all => all.map(e => [e.offsetWidth, e.ariaLabel])")
+    assert all(width >= 80 and " the judge sees: " in label for width, label in pictures)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert strangers == []
 
 
 def test_no_page_is_wider_than_a_phone(site: list[Path], page: Page) -> None:

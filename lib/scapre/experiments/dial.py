@@ -62,7 +62,7 @@ def turn(cases: Sequence[Case], strengths: Sequence[float]) -> tuple[pd.DataFram
     """Draw and judge every case at every strength; the unedited pictures stand for strength 0.
 
     Returns:
-        one row a picture: the labels, ``case`` (its key), ``strength``, ``concept, style, side, seen, confidence,
+        one row a picture: the labels, ``key`` (of its case), ``strength``, ``concept, style, side, seen, confidence,
         right``; and one row a list of targets: ``targets`` and ``webp``, a sheet of its pictures in the table's order,
         one case and strength below the other.
     """
@@ -74,7 +74,7 @@ def turn(cases: Sequence[Case], strengths: Sequence[float]) -> tuple[pd.DataFram
             with patch.scaled(strength).applied(pipe) if patch else nullcontext():
                 images = draw(pipe, case.pictures, progress=False)
             judged = assess(pipe, judges, case.pictures, images)[COLUMNS]
-            parts.append(judged.assign(**case.labels, case=case.key, strength=strength))
+            parts.append(judged.assign(**case.labels, key=case.key, strength=strength))
             drawn.setdefault(case.labels["targets"], []).append(images)
     sheets = [{"targets": name, "webp": _sheet(rows)} for name, rows in drawn.items()]
     return pd.concat(parts, ignore_index=True), pd.DataFrame(sheets)
@@ -109,7 +109,7 @@ def dial_results(
     parts, sheets, held = list[pd.DataFrame](), list[pd.DataFrame](), set[tuple[str, float]]()
     if (folder / "dial.parquet").is_file():
         parts, sheets = [pd.read_csv(folder / "dial.csv")], [read_pictures(folder / "dial.parquet")]
-        held = set(zip(parts[0]["case"], parts[0]["strength"], strict=True))
+        held = set(zip(parts[0]["key"], parts[0]["strength"], strict=True))
     states = {name: {(case.key, s) for case in some for s in _stops(case, strengths)} for name, some in lists.items()}
     missing = [name for name in lists if not states[name] <= held]
     if missing and profile != "full":

@@ -20,7 +20,7 @@ const sprite = (list, sheet, column, row) => {
     `${(100 * column) / (list.pictures.length - 1)}% ${(100 * row) / (list.rows.length - 1)}%`;
   const caption = document.createElement("figcaption");
   const verdict = Object.assign(document.createElement("b"), {
-    className: wanted ? "wanted" : "unwanted", textContent: `${wanted ? "" : "✗ "}${seen} ${sure} %`,
+    className: wanted ? "wanted" : "unwanted", textContent: `${wanted ? "" : "✗ "}${seen} ${sure}\u00a0%`,
   });
   caption.append(concept, verdict);
   figure.append(picture, caption);
@@ -43,7 +43,9 @@ const show = () => {
     return `${shares[side]}: ${right} of ${columns.length}`;
   });
   document.getElementById("dial-said").textContent = counts.join(" · ");
-  document.getElementById("dial-erased").textContent = `Forgotten: ${list.erased === 1 ? "this one" : `some of ${list.erased}`}`;
+  const shown = new Set(list.pictures.filter((picture) => picture.erased).map((picture) => picture.concept)).size;
+  document.getElementById("dial-erased").textContent =
+    `To be forgotten${shown < list.erased ? `: ${shown} of ${list.erased} concepts` : ""}`;
 };
 
 document.getElementById("dial").addEventListener("input", show);
