@@ -97,7 +97,7 @@ class Exploration:
     def curves(self) -> Figure:
         """Draw the rows' gates and changes beside the spectra."""
         fig, (left, right) = canvas(1, 2, 3.1)
-        colours = dict(zip(dict.fromkeys([*self.gates["kind"], *self.spectrum["kind"]]), COLOURS, strict=False))
+        colours = {GATE: COLOURS[0], CHANGE: COLOURS[1], CONTEXTS: COLOURS[2], CHANGED: COLOURS[1]}
         for ax, table, x, log in ((left, self.gates, "share", ""), (right, self.spectrum, "index", "xy")):
             draw_lines(ax, table, x=x, y="value", hue="kind", colours=colours, log=log)
         left.set(xlabel="rows, largest first (%)", ylim=(0, None), title="How far rows take part and change")
