@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -118,3 +119,14 @@ def test_what_became_of_concepts_one_row_a_method() -> None:
 
 
 SIDES = ("unlearn", "preserve", "bystander")
+
+
+def test_captions_stay_below_their_pictures() -> None:
+    images = torch.zeros(13, 8, 8, 3, dtype=torch.uint8)
+    words = ["wastebasket", "computer mouse", "doughnut", "building construction", "cat", "american football", "dress"]
+    fig = grids.picture_grid(images, 13, captions=[*words, *words[:6]], row_names=["octopus\n(erased)"], title="t")
+    fig.draw_without_rendering()
+    boxes = [ax.xaxis.label.get_window_extent() for ax in fig.axes]
+    assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
+    assert fig.axes[0].get_xlabel().replace("-\n", "").strip() == "wastebasket"
+    assert fig.axes[4].get_xlabel() == "cat\n\n"  # all captions are as high as the highest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,9 +9,12 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from torch import Tensor
 
-from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, headline
+from scapre.workbook.look import BAD, GOOD, INK, SMALL, SOFT, WIDTH, headline, measured
+
+_FONT = FontProperties(size=SMALL)
 
 
 def picture_grid(
@@ -39,8 +41,7 @@ def picture_grid(
     """
     rows = -(-len(images) // columns)
     cell = width / (columns + (1.2 if row_names else 0))
-    room = int(72 * cell / (0.6 * SMALL))
-    words = _even([_fit(word, room) for word in captions or ()])
+    words = _even([_fit(word, 64 * cell) for word in captions or ()])
     extra = 0.17 * (1 + words[0].count("\n")) + 0.06 if words else 0.0
     fig, axes = plt.subplots(
         rows,
@@ -65,11 +66,23 @@ def picture_grid(
     return headline(fig, title)
 
 
-def _fit(word: str, room: int) -> str:
-    """Break a caption into at most two lines of ``room`` letters."""
-    lines = textwrap.wrap(word, max(room, 4), break_long_words=False)
-    short = [line if len(line) <= room + 1 else f"{line[: room - 1]}…" for line in lines[:2]]
-    return "\n".join(short) + ("…" if len(lines) > 2 else "")
+def _fit(caption: str, room: float) -> str:
+    """Break a caption into at most three lines of ``room`` points, a long word within itself."""
+    lines = [""]
+    for word in caption.split():
+        joined, rest = f"{lines[-1]} {word}".strip(), word
+        if measured(joined, _FONT) <= room:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        while measured(rest, _FONT) > room and len(rest) > 2:
+            cut = max([k for k in range(1, len(rest)) if measured(f"{rest[:k]}-", _FONT) <= room], default=1)
+            cut = max(min(cut, len(rest) - 3), 1)  # no single letters below
+            lines[-1:] = [f"{rest[:cut]}-", ""]
+            rest = rest[cut:]
+        lines[-1] = rest
+    return "\n".join(lines[:3]) if len(lines) < 4 else "\n".join([*lines[:2], f"{lines[2][:-1]}…"])
 
 
 def _even(words: list[str]) -> list[str]:
@@ -135,7 +148,7 @@ def fates(
     columns = max((part["method"] == first).sum() for part in parts.values())
     cell = WIDTH / (columns + 1.2)
     said = table["seen"].where(table["method"] != first, table["concept"])
-    words = dict(zip(table.index, _even([_fit(word, int(72 * cell / (0.6 * SMALL))) for word in said]), strict=True))
+    words = dict(zip(table.index, _even([_fit(word, 64 * cell) for word in said]), strict=True))
     fig = plt.figure(figsize=(WIDTH, len(blocks) * (len(rows) * (cell + 0.24) + 0.45) + 0.5), layout="constrained")
     for (head, part), block in zip(parts.items(), fig.subfigures(len(blocks), 1, squeeze=False).flat, strict=True):
         axes = block.subplots(len(rows), columns, squeeze=False)

@@ -93,16 +93,17 @@ def balanced(text: str, room: float, font: FontProperties) -> str:
         room: length of a line in points.
     """
     words = text.replace(" %", "\u00a0%").replace(" = ", "\u00a0=\u00a0").split(" ")
-    bar, *sizes = (
-        text_to_path.get_text_width_height_descent(part, font, ismath=False)[0]
-        for part in ("|", *(f"{word} |" for word in words))
-    )
-    sizes = [size - bar for size in sizes]
+    sizes = [measured(f"{word} |", font) - measured("|", font) for word in words]
     fewest, limit = len(_filled(sizes, room)), room
     while limit > max(sizes) and len(_filled(sizes, limit - 4)) == fewest:
         limit -= 4
     rows = np.split(np.array(words), _filled(sizes, limit)[1:])
     return "\n".join(" ".join(row) for row in rows)
+
+
+def measured(text: str, font: FontProperties) -> float:
+    """Width of a line of text in points."""
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def _filled(sizes: Sequence[float], room: float) -> list[int]:
