@@ -29,9 +29,10 @@ def counts_at_once() -> Figure:
 
 def styles() -> Figure:
     table = read("12_styles/summary").pivot(index=["method", "point", "n"], columns="measure", values="mean")
-    each = table.reset_index().assign(unlearn=lambda t: t["unlearn_style"], preserve=lambda t: t["preserve"])
-    each = each[each["point"].isin(["published", "another style, its word alone"])]
-    coloured = ["staged", "confined", "uce", "speed", "dp"]
+    each = table.reset_index().assign(unlearn=table["unlearn_style"].to_numpy())
+    each["preserve"] = table[["preserve_style", "unlearn", "preserve"]].min(axis=1).to_numpy()
+    each = each[~each["point"].isin(["another style", "its word alone"])]
+    coloured = ["staged", "confined", "uce", "rece", "oce"]
     return frontiers(each, panel="n", coloured=coloured, title=LONG, heads="styles erased: {}")
 
 
