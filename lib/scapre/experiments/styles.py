@@ -18,6 +18,8 @@ EXAMPLES = 5  # objects a style is shown behind when it is erased
 #: how a style is erased: replaced by a kept one; said without "style" as well, so that its own word is a context
 OTHER_STYLE, STYLE_WORD = "another style", "its word alone"
 NO_STYLE = "no style"
+#: ``scapre.erase(pipe, ["ink style"])``
+NOTHING_ELSE = "nothing else named"
 
 
 def style_cases(
@@ -62,6 +64,20 @@ def style_cases(
             options = {"templates": "name", "anchors": instead if other else " "}
             settings = operating_point(method, point)
             cases.append(Case(method, targets, pictures, [*kept, *objects], settings, options, labels))
+    return cases
+
+
+def plain_style_cases(counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
+    """The pictures of ``style_cases`` behind the call of someone who names the styles and nothing else.
+
+    ``concepts.styles`` says them as captions do and finds what replaces them and what is to stay.
+    """
+    cases = []
+    for order, n in product(orders, counts):
+        mixed, pictures = _drawn_styles(vocabulary()[0], n, order, limit)
+        labels = {"method": "staged", "point": NOTHING_ELSE, "n": n, "order": order}
+        targets = [f"{style} style" for style in mixed[:n]]
+        cases.append(Case("staged", targets, pictures, options={"templates": None}, labels=labels))
     return cases
 
 
