@@ -127,3 +127,23 @@ def test_requests_that_cannot_be_met_so(pipe: SimpleNamespace) -> None:
         in_requests(pipe, ["cat"], 0, "joined", method="uce")
     with pytest.raises(ValueError, match="staged edits text encoders first"):
         in_requests(pipe, ["cat"], 1, "again", method="staged")
+    with pytest.raises(ValueError, match="cat: asked for beside others"):
+        in_requests(pipe, ["cat", "dog"], 2, "again", method="uce", revoked=["cat"], progress=False)
+    with pytest.raises(scapre.ConceptError, match="'tree' is no target"):
+        in_requests(pipe, ["cat", "dog"], 1, "joined", method="uce", revoked=["tree"], progress=False)
+
+
+def test_what_is_taken_back_leaves_nothing_in_a_memory_and_its_trace_elsewhere(pipe: SimpleNamespace) -> None:
+    asked = {"retained": ["boat"], "method": "uce", "anchors": "sun", "progress": False}
+    never = {way: in_requests(pipe, ["cat", "rose"], 1, way, **asked) for way in ("joined", "again")}
+    back = {way: in_requests(pipe, ["cat", "dog", "rose"], 1, way, revoked=["dog"], **asked) for way in never}
+    apart = {
+        way: max(float((back[way].edited[name] - w).abs().max()) for name, w in never[way].edited.items())
+        for way in never
+    }
+    assert apart["joined"] < 1e-6
+    assert apart["again"] > 1e-3
+    first = in_requests(pipe, ["dog", "cat"], 1, "again", revoked=["dog"], **asked)
+    whole, alone = in_requests(pipe, ["dog", "cat"], 1, "again", **asked), scapre.erase(pipe, ["dog"], **asked)
+    for name, left in first.edited.items():
+        assert torch.allclose(left, whole.edited[name] - alone.edited[name] + alone.original[name], atol=1e-6)

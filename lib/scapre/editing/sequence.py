@@ -7,7 +7,7 @@ at hand, ``Memory.joined`` needs no remedy: it solves for all at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -125,12 +125,15 @@ def in_requests(
     progress: bool = True,
     templates: str | None = None,
     anchors: str | None = None,
+    revoked: Sequence[str] = (),
     **settings: float | int | bool | str,
 ) -> Patch:
     """Erase concepts that are asked for ``size`` at a time; the pipeline is not changed.
 
     Args:
         way: of ``WAYS``.
+        revoked: targets taken back after the last request: out of the memory where it is joined; elsewhere what their
+            own requests changed is subtracted again, which is all that is left of them there.
         method, retained, templates, anchors, seed, progress, **settings: see ``erase``; the same for every request.
 
     Returns:
@@ -138,7 +141,8 @@ def in_requests(
 
     Raises:
         ValueError: an unknown way, fewer than one target a request, or a method that edits text encoders and is not
-            joined; see also ``erase``.
+            joined; a concept taken back that was asked for beside others, and not joined; see also ``erase``.
+        ConceptError: a concept taken back that is no target.
     """
     if way not in WAYS or size < 1:
         raise ValueError(f"{size} targets a request, {way}; give at least one, and one of {', '.join(WAYS)}")
@@ -149,16 +153,21 @@ def in_requests(
     how: dict[str, Any] = {"seed": seed, "progress": progress, **settings}
     if way == "joined":
         memories = [remember(pipe, part, **asked, progress=progress) for part in parts]
-        return solve(pipe, reduce(Memory.joined, memories), method=method, **how)
+        memory = reduce(Memory.joined, memories)
+        return solve(pipe, memory.without(*revoked) if revoked else memory, method=method, **how)
+    back = [i for i, part in enumerate(parts) if set(part) <= set(revoked)]
+    if sum(len(parts[i]) for i in back) != len(revoked):
+        raise ValueError(f"{', '.join(revoked)}: asked for beside others; only whole requests can be taken off again")
     patches: list[Patch] = []
     try:
-        for part in parts:
-            if way == "again":
+        whole = find_method(method).edit is not None
+        for part in parts if whole else _one_by_one(pipe, parts, asked, progress):
+            if not isinstance(part, Memory):
                 patch = erase(pipe, part, **asked, **how)
+            elif way == "again":
+                patch = solve(pipe, part, method=method, **how)
             else:
-                patch = solve_next(
-                    pipe, remember(pipe, part, **asked, progress=progress), patches, method=method, **how
-                )
+                patch = solve_next(pipe, part, patches, method=method, **how)
             patch.apply(pipe)
             patches.append(patch)
     finally:
@@ -169,8 +178,19 @@ def in_requests(
     for patch in patches:
         original = patch.original | original
         edited |= patch.edited
+    for patch in (patches[i] for i in back):
+        for name, weight in patch.edited.items():
+            left = edited[name].double() - (weight.double() - patch.original[name].double())
+            edited[name] = left.to(weight.dtype)
     about = patches[-1].provenance | {"targets": list(targets), "requests": len(parts), "way": way}
     return Patch(original, edited, about)
+
+
+def _one_by_one(pipe: Any, parts: Sequence[Sequence[str]], asked: dict[str, Any], progress: bool) -> Iterator[Memory]:
+    """Memories of requests; text encoders stay as they are between them, so nothing is read twice."""
+    whole = remember(pipe, [name for part in parts for name in part], **asked, progress=progress)
+    for part in parts:
+        yield whole.without(*(name for name in whole.about["targets"] if name not in set(part)))
 
 
 def _changes(pipe: Any, earlier: Sequence[Patch]) -> dict[str, Tensor]:

@@ -52,7 +52,8 @@ class Case:
         retained: concepts named to keep.
         pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
         settings: what differs from the method's defaults.
-        options: more arguments of ``erase`` (anchors, seed), ``in_requests`` (size, way) or ``edit`` (part, gate).
+        options: more arguments of ``erase`` (anchors, seed), of ``in_requests`` (size, way, revoked) or of ``edit``
+            (part, gate).
         labels: columns that say which case this is; they do not enter the key.
     """
 
@@ -76,6 +77,19 @@ class Case:
         about = [model_digest(), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
+    def found(self, pipe: Any, judges: Judges) -> dict[str, float]:
+        """Edit, draw, judge: what ``measure`` returns."""
+        found: dict[str, float] = {}
+        start, used = perf_counter(), process_time()
+        if patch := edit(self, pipe):
+            found = {"seconds": perf_counter() - start, "processor": process_time() - used}
+            found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
+            facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
+            found |= {str(name): float(value) for name, value in facts.items()}
+        if len(self.pictures):
+            found |= trial(pipe, judges, patch, self.pictures)
+        return found
+
 
 @lru_cache(maxsize=1)
 def stage() -> tuple[Any, Judges]:
@@ -87,24 +101,16 @@ def stage() -> tuple[Any, Judges]:
 
 
 def measure(case: Case, folder: Path) -> dict[str, float]:
-    """Edit, draw, judge; the result is kept in ``folder`` and read from there the next time.
+    """Find what a case asks for; the result is kept in ``folder`` and read from there the next time.
 
     Returns:
-        ``evaluation.trial``, the patch's mean diagnostics, numbers ``moved``, ``seconds`` and ``processor`` seconds.
+        of a plain case ``evaluation.trial``, the patch's mean diagnostics, numbers ``moved``, ``seconds`` and
+        ``processor`` seconds.
     """
     path = folder / f"{case.key}.json"
     with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
         return json.loads(path.read_text())
-    pipe, judges = stage()
-    found: dict[str, float] = {}
-    start, used = perf_counter(), process_time()
-    if patch := edit(case, pipe):
-        found = {"seconds": perf_counter() - start, "processor": process_time() - used}
-        found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
-        facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
-        found |= {str(name): float(value) for name, value in facts.items()}
-    if len(case.pictures):
-        found |= trial(pipe, judges, patch, case.pictures)
+    found = case.found(*stage())
     write_text(path, json.dumps(found))
     return found
 

@@ -78,13 +78,20 @@ def models(pipe: Any, patch: Patch) -> dict[str, Any]:
     edited = twin(pipe)
     patch.apply(edited)
     found = {EDITED: edited, UNEDITED: pipe}
-    folder = control_folder() / "unet"
     # its text encoder and autoencoder are emoji-sd's, so it is a control of nothing else
-    if folder.is_dir() and _is_emoji(pipe):
-        never = copy(pipe)
-        vars(never)["unet"] = load_denoiser(folder).to(pipe.device, pipe.unet.dtype)
+    if _is_emoji(pipe) and (never := control(pipe)) is not None:
         found[NEVER] = never
     return found
+
+
+def control(pipe: Any) -> Any | None:
+    """emoji-sd with the denoiser that never saw the concepts of ``unseen.csv``; None where it is not at hand."""
+    folder = control_folder() / "unet"
+    if not folder.is_dir():
+        return None
+    never = copy(pipe)
+    vars(never)["unet"] = load_denoiser(folder).to(pipe.device, pipe.unet.dtype)
+    return never
 
 
 def twin(pipe: Any) -> Any:
