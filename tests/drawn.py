@@ -31,7 +31,7 @@ def styles() -> Figure:
     table = read("12_styles/summary").pivot(index=["method", "point", "n"], columns="measure", values="mean")
     each = table.reset_index().assign(unlearn=table["unlearn_style"].to_numpy())
     each["preserve"] = table[["preserve_style", "unlearn", "preserve"]].min(axis=1).to_numpy()
-    each = each[~each["point"].isin(["another style", "its word alone"])]
+    each = each[~each["point"].isin(["another style", "its word alone", "nothing else named"])]
     coloured = ["staged", "confined", "uce", "rece", "oce"]
     return frontiers(each, panel="n", coloured=coloured, title=LONG, heads="styles erased: {}")
 
