@@ -58,7 +58,7 @@ site: $(READY)
 	$(BIN)/scapre site
 
 card: $(READY)
-	$(BIN)/scapre card
+	$(BIN)/scapre card && $(BIN)/scapre card --control
 
 $(READY): requirements.lock lib/pyproject.toml
 	test -x $(BIN)/python || python3.11 -m venv .venv || python3 -m venv .venv

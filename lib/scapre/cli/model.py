@@ -53,17 +53,23 @@ def assemble() -> None:
 
 
 @commands.command()
-def card(quick: Annotated[bool, typer.Option(help="a tenth of the pictures, printed, not written")] = False) -> None:
-    """Measure emoji-sd as its model card reports it and write the card."""
+def card(
+    quick: Annotated[bool, typer.Option(help="a tenth of the pictures, printed, not written")] = False,
+    control: Annotated[bool, typer.Option(help="the denoiser that never saw twenty concepts instead")] = False,
+) -> None:
+    """Measure emoji-sd, or its control, as the model card reports it and write the card."""
+    folder = control_folder() if control else model_folder()
     if not quick:
-        claim(model_folder() / "README.md", data_folder() / "results" / "emoji-sd" / "drawing.csv")
-    from scapre.training.card import measure, write_card
+        claim(folder / "README.md", data_folder() / "results" / "emoji-sd" / "drawing.csv")
+    from scapre.training import card as emoji
+    from scapre.training import control_card
 
-    tables = measure(quick=quick)
+    sheet = control_card if control else emoji
+    tables = sheet.measure(quick=quick)
     for name, table in tables.items():
         typer.echo(f"\n{name}\n{table.to_string(index=False)}")
     if not quick:
-        typer.echo(write_card(tables))
+        typer.echo(sheet.write_card(tables))
 
 
 def _claim_models(*folders: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from scapre.model.fingerprint import PARTS
 from scapre.model.places import EMOJI, locate
 from scapre.model.projections import denoiser_of
 from scapre.model.sums import check_sums
+from scapre.paths import control_folder
 
 
 def load_pipeline(
@@ -105,6 +107,18 @@ def load_denoiser(folder: str | Path) -> Any:
     except OSError as error:
         raise FileNotFoundError(f"{folder} is incomplete ({error}); restore it with git") from error
     return unet.float().eval()
+
+
+def load_control(pipe: Any) -> Any:
+    """Give emoji-sd the denoiser that was never shown twenty concepts; all else is shared with ``pipe``.
+
+    Raises:
+        DamagedError, FileNotFoundError: its files are not what was shipped (``scapre train control`` makes them).
+    """
+    check_sums(control_folder())
+    other = copy(pipe)
+    vars(other)["unet"] = load_denoiser(control_folder() / "unet").to(pipe.device, pipe.unet.dtype)
+    return other
 
 
 @contextmanager

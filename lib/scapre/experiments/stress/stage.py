@@ -14,11 +14,11 @@ from scapre.concepts.lists import read_concepts
 from scapre.concepts.names import same_name
 from scapre.experiments.stress.budget import Budget
 from scapre.experiments.stress.probe import PICTURE, CannotApply, Target
-from scapre.model.backbones import load_denoiser
+from scapre.model.backbones import load_control
 from scapre.model.fingerprint import fingerprint
 from scapre.model.weights import ENCODERS
 from scapre.patch.patch import Patch
-from scapre.paths import control_folder, model_folder
+from scapre.paths import model_folder
 
 EDITED, UNEDITED, NEVER = "edited", "unedited", "never saw it"
 OTHERS = 6  # objects that prompts name beside the target
@@ -79,19 +79,9 @@ def models(pipe: Any, patch: Patch) -> dict[str, Any]:
     patch.apply(edited)
     found = {EDITED: edited, UNEDITED: pipe}
     # its text encoder and autoencoder are emoji-sd's, so it is a control of nothing else
-    if _is_emoji(pipe) and (never := control(pipe)) is not None:
-        found[NEVER] = never
+    if _is_emoji(pipe):
+        found[NEVER] = load_control(pipe)
     return found
-
-
-def control(pipe: Any) -> Any | None:
-    """emoji-sd with the denoiser that never saw the concepts of ``unseen.csv``; None where it is not at hand."""
-    folder = control_folder() / "unet"
-    if not folder.is_dir():
-        return None
-    never = copy(pipe)
-    vars(never)["unet"] = load_denoiser(folder).to(pipe.device, pipe.unet.dtype)
-    return never
 
 
 def twin(pipe: Any) -> Any:
