@@ -143,12 +143,16 @@ def test_a_memory_of_sittings_gives_the_edit_of_all_at_once() -> None:
     assert prepare_stages(pipe, first, complete("staged", {})).memory.about["targets"][0] == "cat"
 
 
-@pytest.mark.parametrize("knob", ["inner_ridge", "inner_retain_scale", "vocabulary", "same", "halfway", "blocks"])
+KNOBS = ["inner_ridge", "inner_retain_scale", "inner_halfway", "vocabulary", "same", "halfway", "blocks"]
+
+
+@pytest.mark.parametrize("knob", KNOBS)
 def test_every_knob_of_the_stages_turns_something(knob: str) -> None:
     pipe, low = tiny_pipe(), {"inner_ridge": 1e-3, "same": 0.0, "blocks": 1}
     high = {
         "inner_ridge": 10.0,
         "inner_retain_scale": 100.0,
+        "inner_halfway": 100.0,
         "vocabulary": 1.0,
         "same": 1.0,
         "halfway": 9.0,

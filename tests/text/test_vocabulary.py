@@ -69,6 +69,7 @@ def test_one_run_gives_what_separate_runs_give(folder: Path) -> None:
     contexts = [encoded.hidden[i, last:].double() for i, last in enumerate(encoded.last.tolist())]
     plain = sum(rows.T @ rows for rows in contexts) / len(prompts)
     assert torch.allclose(found.contexts, plain, rtol=1e-5, atol=1e-5)
+    prompts += [vocabulary.LONGER.format(word) for word in found.words]
     for place, moment in key_moments(pipe, places, prompts).items():
         assert torch.allclose(found.keys[place], moment, rtol=1e-5, atol=1e-5)
 

@@ -74,7 +74,8 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     stays = {place: torch.lerp(names[place], vocabulary.keys[place], share) for place in places}
     told = _prompts(about["targets"], sentences)
     instead = _prompts(list(dict.fromkeys(about["anchors"])), sentences)
-    settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"]}
+    count = (named + values["inner_halfway"]) * s.share
+    settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"], "count": count}
     outputs = read_outputs(pipe, places, instead)
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
@@ -85,7 +86,7 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
             given = pair_contexts(Encoded(found.outputs, found.last), replaced, owner)
             inside = keys.targets.any(-1, keepdim=True)
             wishes = given.anchors[owner] * inside - given.targets
-            change, facts[place] = key_edit(keys.targets, wishes, stays[place], count=named * s.share, **settings)
+            change, facts[place] = key_edit(keys.targets, wishes, stays[place], **settings)
             old = read_weights(pipe, [place])[place]
             edited[place] = (old.double() + change).to(old.dtype)
             facts[place]["drift"] = float(change.norm() / old.double().norm())

@@ -31,7 +31,7 @@ from scapre.text.embeddings import encode
 from scapre.text.inner import BATCH, key_sums, places_of
 from scapre.text.statistics import CHUNK
 from scapre.text.store import readings
-from scapre.text.vocabulary import SENTENCES
+from scapre.text.vocabulary import LONGER, SENTENCES
 
 SAMPLE = BATCH  # sentences a stage is timed on: one batch, since some of the work is done once a batch
 MANY = 2048  # sentences whose moments are added up
@@ -198,7 +198,7 @@ def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int
     if not blocks:
         yield Stage("list to keep", stay, units.encode * stay, store, units.encode_floor * stay)
         return
-    layers, words = pipe.text_encoder.config.num_hidden_layers, WORDS * len(SENTENCES)
+    layers, words = pipe.text_encoder.config.num_hidden_layers, WORDS * len((*SENTENCES, LONGER))
     # features, contexts and keys of one run
     whole, floor = units.encode + units.add, units.encode_floor + units.add_floor
     yield Stage("list to keep", stay, whole * stay + units.once, store * 2, floor * stay)

@@ -63,6 +63,7 @@ STAGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "− UNet": ({"erase_scale": 0.0}, {}),
     "− vocabulary": ({"vocabulary": 0.0}, {}),
     "− other words": ({"same": 1.0}, {}),
+    "− gentler for few": ({"inner_halfway": 0.0}, {}),
     "foreign text encoder": ({}, {"part": "unet"}),
     "foreign UNet": ({}, {"part": "text_encoder"}),
 }

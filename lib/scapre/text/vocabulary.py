@@ -20,6 +20,8 @@ from scapre.text.statistics import second_moment
 from scapre.text.store import readings, recall
 
 SENTENCES = ("{}", "a picture of a {}")
+#: and for the feed-forwards one that goes on behind the word, as prompts do: every later token carries it too
+LONGER = "a picture of a {} in a style"
 #: the most frequent words of a large tokenizer (its ids are in the order of merging): more change no moment
 MOST = 2048
 
@@ -32,7 +34,7 @@ class Vocabulary:
         words: v words.
         features: ``(v, d)`` float64, at the last content token, mean over the sentences.
         contexts: ``(d, d)``, mean over sentences of Σ_t c_t c_tᵀ from the last content token on.
-        keys: place → ``(f, f)``, mean over sentences of Σ_t k_t k_tᵀ (``inner.key_moments``).
+        keys: place → ``(f, f)``, mean of Σ_t k_t k_tᵀ over these sentences and ``LONGER`` (``inner.key_moments``).
     """
 
     words: tuple[str, ...]
@@ -77,18 +79,18 @@ def read_vocabulary(pipe: Any, places: Sequence[str], *, progress: bool = False)
         moments = {"contexts": found.contexts, **found.keys}
         return {"features": found.features, **{name: moment.float() for name, moment in moments.items()}}
 
-    about = ["vocabulary", *readings(pipe, _prompts(words)), list(places)]
+    about = ["vocabulary", *readings(pipe, _prompts(words, (*SENTENCES, LONGER))), list(places)]
     kept = {name: tensor.double() for name, tensor in recall(about, make, exact_device(pipe.device)).items()}
     return Vocabulary(tuple(words), kept["features"], kept["contexts"], {place: kept[place] for place in places})
 
 
-def _prompts(words: Sequence[str]) -> list[str]:
-    return [sentence.format(word) for word in words for sentence in SENTENCES]
+def _prompts(words: Sequence[str], sentences: Sequence[str] = SENTENCES) -> list[str]:
+    return [sentence.format(word) for word in words for sentence in sentences]
 
 
 def _gather(pipe: Any, words: Sequence[str], places: Sequence[str], progress: bool = False) -> Vocabulary:
     """Encode words once: features, contexts and keys of one and the same run."""
-    prompts, device = _prompts(words), exact_device(pipe.device)
+    prompts, longer, device = _prompts(words), _prompts(words, (LONGER,)), exact_device(pipe.device)
     width = encode(pipe, [""]).hidden.shape[-1]
     features: list[Tensor] = []
     moment = torch.zeros(width, width, dtype=torch.float64, device=device)
@@ -98,10 +100,12 @@ def _gather(pipe: Any, words: Sequence[str], places: Sequence[str], progress: bo
             features.append(encoded.features.unflatten(0, (-1, len(SENTENCES))).mean(1).double())
             alone = torch.arange(len(encoded.last), device=device)
             moment += second_moment(pair_whole(encoded, encoded, alone).from_content().targets)
+        for start in range(0, len(longer), 1024):
+            encode(pipe, longer[start : start + 1024], progress=progress, remembered=False)
     count = max(1, len(prompts))
     return Vocabulary(
         tuple(words),
         torch.cat(features) if features else moment.new_zeros(0, width),
         moment / count,
-        {place: total / count for place, total in sums.items()},
+        {place: total / (count + len(longer)) for place, total in sums.items()},
     )

@@ -18,21 +18,29 @@ def wishes(m: int, length: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.
     return keys, wanted, root @ root.T
 
 
-def objective(change, keys, wanted, kept, ridge, scale):
-    count = len(keys)
+def objective(change, keys, wanted, kept, ridge, scale, more=0):
+    count = len(keys) + more
     size = keys.square().sum() / count / F
     fit = (keys @ change.T - wanted).square().sum() / count
     return fit + scale * (change @ kept @ change.T).trace() + ridge * size * change.square().sum()
 
 
-def test_a_feed_forward_is_edited_at_the_minimum_of_its_objective() -> None:
+@pytest.mark.parametrize("more", [0, 7])
+def test_a_feed_forward_is_edited_at_the_minimum_of_its_objective(more: int) -> None:
     keys, wanted, kept = wishes(5)
-    change, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=2.0, count=5)
+    change, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=2.0, count=5 + more)
     change.requires_grad_(True)
-    value = objective(change, keys, wanted, kept, 0.1, 2.0)
+    value = objective(change, keys, wanted, kept, 0.1, 2.0, more)
     (slope,) = torch.autograd.grad(value, change)
     assert slope.abs().max() < 1e-9
-    assert value < objective(torch.zeros_like(change), keys, wanted, kept, 0.1, 2.0)
+    assert value < objective(torch.zeros_like(change), keys, wanted, kept, 0.1, 2.0, more)
+
+
+def test_weighing_the_targets_less_is_keeping_more() -> None:
+    keys, wanted, kept = wishes(5)
+    gentle, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=2.0, count=10)
+    held, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=4.0, count=5)
+    assert torch.allclose(gentle, held, atol=1e-12)
 
 
 @pytest.mark.parametrize(("m", "left"), [(F, 0.0), (2 * F, 0.3)])

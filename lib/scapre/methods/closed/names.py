@@ -14,7 +14,8 @@ SOLVERS: dict[str, Method] = {
             # chosen on the validation concepts: notebook 09
             "blocks": 4,
             "inner_ridge": 0.3,
-            "inner_retain_scale": 6.0,
+            "inner_retain_scale": 5.5,
+            "inner_halfway": 20.0,
             "ridge": 80.0,
             "erase_scale": 30.0,
             "retain_scale": 60.0,
@@ -23,7 +24,7 @@ SOLVERS: dict[str, Method] = {
             "halfway": 5.0,
         },
         "closed.staged:staged_solver",
-        {"inner_ridge": (0.1, 0.3, 1.0), "inner_retain_scale": (3.0, 6.0, 10.0, 15.0)},
+        {"inner_ridge": (0.1, 0.3, 1.0), "inner_retain_scale": (3.0, 5.5, 10.0, 15.0)},
         matches=True,
         stages=True,
         templates="sentences",

@@ -24,12 +24,15 @@ from scapre.text.statistics import CHUNK, ConceptStatistics
 
 
 def key_edit(
-    keys: Tensor, wishes: Tensor, kept: Tensor, *, ridge: float, retain_scale: float, count: int
+    keys: Tensor, wishes: Tensor, kept: Tensor, *, ridge: float, retain_scale: float, count: float
 ) -> tuple[Tensor, dict[str, float]]:
     """Change a feed-forward so that targets' tokens leave its block as their anchors' do.
 
-        min_Δ (1/m) Σ_t ‖Δ k_t − v_t‖² + ρ tr(Δ K Δᵀ) + λ s̄ ‖Δ‖²,  s̄ = tr(S)/f,  S = (1/m) Σ_t k_t k_tᵀ
-        Δ = (1/m) Σ_t v_t k_tᵀ (S + ρK + λ s̄ I)⁻¹
+        min_Δ (1/m') Σ_t ‖Δ k_t − v_t‖² + ρ tr(Δ K Δᵀ) + λ s̄ ‖Δ‖²,  s̄ = tr(S)/f,  S = (1/m') Σ_t k_t k_tᵀ
+        Δ = (1/m') Σ_t v_t k_tᵀ (S + ρK + λ s̄ I)⁻¹,  m' = m + h
+
+    A few targets have room for all they wish at a small weight, and a larger one only takes from what stays: with h
+    they weigh m/(m + h) together, half at m = h.
 
     Its value at the solution is at most that at Δ = 0, so no stage undoes another. At ρ = 0 and λ → 0 every wish of
     linearly independent keys is met; more than f of them cannot be.
@@ -40,7 +43,7 @@ def key_edit(
         kept: K, ``(f, f)``, mean second moment of the keys that are to stay.
         ridge: λ > 0, relative to the mean diagonal of S.
         retain_scale: ρ ≥ 0.
-        count: m, the sentences of the targets that were named; those of their other words dilute nothing.
+        count: m', from the sentences of the targets that were named; those of their other words dilute nothing.
 
     Returns:
         Δ, ``(d, f)`` float64, and facts: ``residual`` ‖ΔK − V‖/‖V‖ over the targets' positions, ``condition``.
@@ -112,6 +115,7 @@ def staged_solver(
     blocks: int,
     inner_ridge: float,
     inner_retain_scale: float,
+    inner_halfway: float,
     ridge: float,
     erase_scale: float,
     retain_scale: float,
@@ -125,7 +129,7 @@ def staged_solver(
 
     Args:
         blocks: how many feed-forwards of each text encoder are edited; 0: the UNet alone.
-        inner_ridge, inner_retain_scale: of ``key_edit``.
+        inner_ridge, inner_retain_scale, inner_halfway: λ, ρ and h of ``key_edit``.
         ridge, erase_scale, retain_scale: of ``last_stage``.
         halfway: of ``falling``; nothing falls where the UNet is alone.
         vocabulary: share of the text encoder's own words in what is to stay, the rest is for the named.
