@@ -66,6 +66,8 @@ FIXED = [
     *(("train", part) for part in (*PARTS, "control", "all")),
     ("assemble",),
     ("card",),
+    ("card", "--control"),
+    ("exercises", "01", "--update"),
 ]
 SHORT = {"ids": lambda words: " ".join(words[:4])}
 

@@ -182,6 +182,8 @@ def exercises(
     Example:
       scapre exercises 04
     """
+    if update:
+        claim(data_folder() / "results" / "exercises" / "table.csv")
     from tempfile import TemporaryDirectory
 
     from scapre.workbook.exercises import chosen, run_exercise, wrong_answers
