@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -67,14 +68,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def fresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Gradients on and one seed, whatever ran before: notebooks and sweeps switch gradients off for their process.
 
-    Where the run's own notebooks write is known to the test of what they wrote, and to no other.
+    Where the run's own notebooks write is known to the test of what they wrote, and to no other. The environment is
+    afterwards what it was: a Dask cluster leaves one thread to whatever its process starts later.
     """
+    before = dict(os.environ)
     if request.path.name != "test_written.py":
         monkeypatch.delenv("SCAPRE_OUT", raising=False)
     torch.set_grad_enabled(True)
     torch.manual_seed(0)
     yield
     torch.set_grad_enabled(True)
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

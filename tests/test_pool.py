@@ -59,9 +59,10 @@ def test_leaving_early_ends_the_workers() -> None:
 
 
 def test_dask_gives_the_same_and_survives_a_killed_worker(tmp_path: Path) -> None:
-    jobs = [(str(tmp_path), n, 1) for n in range(6)]
+    jobs, before = [(str(tmp_path), n, 1) for n in range(6)], dict(os.environ)
     assert dict(scatter(square_or_die, jobs, workers=2, scheduler="local")) == {n: n**2 for n in range(6)}
     assert starts(tmp_path)[3] == 2
+    assert dict(os.environ) == before
     with pytest.raises(JobError, match=r"job 0, -1: ValueError\('-1 is negative'\)"):
         list(scatter(square, [-1], scheduler="local"))
 

@@ -160,11 +160,24 @@ def _share(threads: int) -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
 
 
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Take back what a Dask cluster leaves in this process: one thread for whatever starts after it."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
 def _on_dask(
     distributed: Any, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, scheduler: str
 ) -> Iterator[tuple[int, Result]]:
     with ExitStack() as stack:
         if scheduler == "local":
+            stack.enter_context(_same_environment())
             place = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=min(workers, max(1, len(jobs))), threads_per_worker=1, dashboard_address=":0"
