@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from eyes import toy_judge
-from families import small_pipeline
 from PIL import Image
 from scapre.cli import app
 from scapre.concepts.prompts import PromptError, read_captions, read_sided
@@ -46,13 +45,6 @@ class Eye:
     def features(self, pictures: list[Image.Image]) -> torch.Tensor:
         rows = [torch.frombuffer(bytearray(p.tobytes()), dtype=torch.uint8).view(-1, 3).float() for p in pictures]
         return torch.stack([row.mean(0) for row in rows]) / 255
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    folder = tmp_path_factory.mktemp("model")
-    small_pipeline("sd1").save_pretrained(folder)
-    return Studio(str(folder))
 
 
 @pytest.fixture

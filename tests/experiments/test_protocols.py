@@ -8,19 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from eyes import toy_judge
-from families import small_pipeline
 from scapre.experiments.protocol_run import TABLE, estimate, run_protocol
 from scapre.experiments.protocols import HERE, PROTOCOLS, SOURCE, Protocol, find_protocol
 from scapre.pictures import generation
 from scapre.pictures.farm import Studio
 from scapre.pictures.places import GenerationError
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    folder = tmp_path_factory.mktemp("model")
-    small_pipeline("sd1").save_pretrained(folder)
-    return Studio(str(folder))
 
 
 @pytest.fixture

@@ -58,9 +58,9 @@ def card(
     control: Annotated[bool, typer.Option(help="the denoiser that never saw twenty concepts instead")] = False,
 ) -> None:
     """Measure emoji-sd, or its control, as the model card reports it and write the card."""
-    folder = control_folder() if control else model_folder()
+    folder, table_of = (control_folder(), "control") if control else (model_folder(), "drawing")
     if not quick:
-        claim(folder / "README.md", data_folder() / "results" / "emoji-sd" / "drawing.csv")
+        claim(folder / "README.md", data_folder() / "results" / "emoji-sd" / f"{table_of}.csv")
     from scapre.training import card as emoji
     from scapre.training import control_card
 
