@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from scapre.model.weights import part_of, read_weights, write_weights
-from scapre.text import inner
+from scapre.model.weights import part_of
 from scapre.text.embeddings import tokens_of
-from scapre.text.inner import key_moments, places_of, read_inner, read_outputs, walk_inner
+from scapre.text.inner import key_moments, places_of, read_inner
 from toys import tiny_pipe, tiny_xl_pipe
 
 PROMPTS = ["cat", "a picture of a dog", "lemon"]
@@ -63,28 +62,3 @@ def test_an_encoder_without_such_blocks_is_refused() -> None:
 def test_an_encoder_of_fewer_blocks_gives_all_it_has() -> None:
     assert places_of(tiny_pipe(), 9) == places_of(tiny_pipe(), 2)
     assert places_of(tiny_pipe(), 0) == []
-
-
-@pytest.mark.parametrize("build", [tiny_pipe, tiny_xl_pipe])
-def test_walking_reads_every_block_behind_the_edits_before_it(build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inner, "BATCH", 2)
-    pipe = build()
-    places, g = places_of(pipe, 2), torch.Generator().manual_seed(0)
-    before, unedited = read_weights(pipe, places), read_outputs(pipe, places, PROMPTS)
-    for place, found in walk_inner(pipe, places, PROMPTS):
-        plain = read_inner(pipe, [place], PROMPTS)[place]
-        assert torch.allclose(found.keys, plain.keys, atol=1e-5)
-        assert torch.allclose(found.outputs, plain.outputs, atol=1e-5)
-        assert torch.equal(found.last, plain.last)
-        write_weights(pipe, {place: before[place] + 0.1 * torch.randn(before[place].shape, generator=g)})
-        assert not torch.allclose(read_outputs(pipe, places, PROMPTS)[place].hidden, unedited[place].hidden, atol=1e-3)
-
-
-def test_walking_runs_every_block_once() -> None:
-    pipe = tiny_pipe()
-    places, seen = places_of(pipe, 2), []
-    for name, module in pipe.text_encoder.named_modules():
-        if name.endswith("self_attn"):
-            module.register_forward_hook(lambda *_, name=name: seen.append(name))
-    assert [place for place, _ in walk_inner(pipe, places, PROMPTS)] == places
-    assert len(seen) == len(set(seen)) == 2

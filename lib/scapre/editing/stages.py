@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,10 +20,11 @@ from scapre.methods.solution import Read, Solver
 from scapre.model.weights import read_weights, write_weights
 from scapre.text.embeddings import Encoded, encode_ends, pair_contexts, read_tokens
 from scapre.text.gathering import gather
-from scapre.text.inner import places_of, read_outputs, walk_inner
+from scapre.text.inner import Inner, places_of
 from scapre.text.kept import list_moments
 from scapre.text.statistics import ConceptStatistics
 from scapre.text.vocabulary import SENTENCES, Vocabulary, read_vocabulary
+from scapre.text.walking import walk_inner, walk_outputs
 
 WATCHED = 50  # kept concepts, or words, read again behind the edited encoder, to say how far they moved
 
@@ -75,17 +76,16 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     told = _prompts(about["targets"], sentences)
     instead = _prompts(list(dict.fromkeys(about["anchors"])), sentences)
     settings = {"ridge": values["inner_ridge"], "retain_scale": values["inner_retain_scale"]}
-    outputs = read_outputs(pipe, places, instead)
+    owner = _owner(about["anchors"], len(sentences))
     edited: dict[str, Tensor] = {}
     facts: dict[str, dict[str, float]] = {}
     with _restored(pipe, places):
-        for place, found in walk_inner(pipe, places, told):
-            owner, replaced = _owner(about["anchors"], len(sentences), found.last.device), outputs[place]
-            keys = pair_contexts(Encoded(found.keys, found.last), replaced, owner)
-            given = pair_contexts(Encoded(found.outputs, found.last), replaced, owner)
-            inside = keys.targets.any(-1, keepdim=True)
-            wishes = given.anchors[owner] * inside - given.targets
-            change, facts[place] = key_edit(keys.targets, wishes, stays[place], count=named * s.share, **settings)
+        # the anchors go first: what the unedited encoder makes of them is wished for at every place
+        for (place, outputs), (_, found) in zip(
+            walk_outputs(pipe, places, instead), walk_inner(pipe, places, told), strict=True
+        ):
+            pairs = _wishes(found, outputs, owner.to(outputs.last.device))
+            change, facts[place] = key_edit(pairs, stays[place], count=named * s.share, **settings)
             old = read_weights(pipe, [place])[place]
             edited[place] = (old.double() + change).to(old.dtype)
             facts[place]["drift"] = float(change.norm() / old.double().norm())
@@ -106,10 +106,23 @@ def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:
     return [sentence.format(name) if name.strip() else name for name in names for sentence in sentences]
 
 
-def _owner(anchors: Sequence[str], share: int, device: torch.device) -> Tensor:
-    unique = list(dict.fromkeys(anchors))
-    owner = torch.tensor([unique.index(anchor) for anchor in anchors], device=device)
-    return (owner[:, None] * share + torch.arange(share, device=device)).flatten()
+def _owner(anchors: Sequence[str], share: int) -> Tensor:
+    """Which anchor's sentence each of the targets' sentences is to be read as."""
+    unique = {anchor: number for number, anchor in enumerate(dict.fromkeys(anchors))}
+    owner = torch.tensor([unique[anchor] for anchor in anchors])
+    return (owner[:, None] * share + torch.arange(share)).flatten()
+
+
+def _wishes(batches: Iterable[Inner], anchors: Encoded, owner: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Keys of the targets and what their block should add, batch by batch."""
+    start = 0
+    for found in batches:
+        mine, of = owner[start : start + len(found.last)].unique(return_inverse=True)
+        start += len(found.last)
+        replaced = Encoded(anchors.hidden[mine], anchors.last[mine])
+        keys = pair_contexts(Encoded(found.keys, found.last), replaced, of).targets
+        given = pair_contexts(Encoded(found.outputs, found.last), replaced, of)
+        yield keys, given.anchors[of] * keys.any(-1, keepdim=True) - given.targets
 
 
 def _share(kept: int, words: int, vocabulary: float) -> float:

@@ -29,7 +29,6 @@ from scapre.model.shapes import find_encoder, find_shape
 from scapre.model.stand_in import WORDS, stand_in, stand_in_names
 from scapre.text.embeddings import encode
 from scapre.text.inner import BATCH, key_sums, places_of
-from scapre.text.statistics import CHUNK
 from scapre.text.store import readings
 from scapre.text.vocabulary import SENTENCES
 
@@ -212,7 +211,7 @@ def _reading(pipe: Any, units: Units, n: int, kept: int, share: int, blocks: int
 
 
 def _timed_key_edit(pipe: Any, told: int) -> tuple[Timing, Timing]:
-    """One ``key_edit`` at the encoder's shapes and its bare products, told from at most ``CHUNK`` sentences."""
+    """One ``key_edit`` at the encoder's shapes and its bare products, told from one batch of sentences."""
     config, window = pipe.text_encoder.config, pipe.tokenizer.model_max_length - 2
     sizes = config.intermediate_size, config.hidden_size
     kept = torch.eye(sizes[0], dtype=torch.float64)
@@ -225,10 +224,10 @@ def _timed_key_edit(pipe: Any, told: int) -> tuple[Timing, Timing]:
             squares(rows)
             wanted.T @ rows
 
-        whole = timed(lambda: key_edit(keys, wishes, kept, ridge=0.1, retain_scale=12.0, count=sentences))
+        whole = timed(lambda: key_edit([(keys, wishes)], kept, ridge=0.1, retain_scale=12.0, count=sentences))
         return whole, timed(products)
 
-    few = min(told, CHUNK)
+    few = min(told, BATCH)
     whole, floor = edit(few)
     if few == told:
         return whole, floor

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from scapre.maths.linalg import add_upper, mirrored
 from scapre.model.projections import exact_device
 from scapre.model.weights import ENCODERS, part_of
-from scapre.text.embeddings import Encoded, run_encoder, tokens_of
+from scapre.text.embeddings import run_encoder, tokens_of
 
 SECOND = ".mlp.fc2"
 BATCH = 64
@@ -34,7 +34,7 @@ class Inner:
     last: Tensor
 
 
-class _Reached(Exception):
+class Reached(Exception):
     """Stops an encoder behind the block that is read."""
 
 
@@ -76,80 +76,8 @@ def read_inner(pipe: Any, places: Sequence[str], prompts: Sequence[str]) -> dict
     }
 
 
-@torch.no_grad()
-def read_outputs(pipe: Any, places: Sequence[str], prompts: Sequence[str]) -> dict[str, Encoded]:
-    """Block outputs alone, as ``read_inner`` reads them: the keys are four times as wide."""
-    found: dict[str, list[Encoded]] = {place: [] for place in places}
-    _run_each(pipe, places, prompts, lambda place, _, *read: found[place].append(Encoded(*read)))
-    return {
-        place: Encoded(torch.cat([part.hidden for part in parts]), torch.cat([part.last for part in parts]))
-        for place, parts in found.items()
-    }
-
-
-@torch.no_grad()
-def walk_inner(pipe: Any, places: Sequence[str], prompts: Sequence[str]) -> Iterator[tuple[str, Inner]]:
-    """Read prompts place by place, each behind what was made of the weights before it; every block runs once.
-
-    Whoever asks for the next place may have written the weight of this one: its block's outputs are then what the new
-    weight answers to the same keys.
-
-    Args:
-        places: of ``places_of``: of each encoder the first ones, block by block.
-        prompts: m sentences.
-    """
-    calls: dict[str, list[_Call]] = {}
-    for place in places:
-        part, block, second = part_of(place)[0], _block(pipe, place), _module(pipe, place)
-        if part not in calls:
-            calls[part] = _calls_of(pipe, place, prompts)
-        batches = calls[part]
-        keys: list[Tensor] = []
-        hook = second.register_forward_pre_hook(lambda _, arguments, keys=keys: keys.append(arguments[0]))
-        try:
-            for call in batches:
-                call.hidden = _only(block(call.hidden, *call.arguments, **call.options))
-        finally:
-            hook.remove()
-        before = second.weight.clone()
-        read = [torch.cat(parts) for parts in (keys, [call.hidden for call in batches], [c.last for c in batches])]
-        yield place, Inner(read[0].float(), read[1].float(), read[2])
-        change = second.weight - before
-        for call, key in zip(batches, keys, strict=True):
-            call.hidden = call.hidden + key @ change.T
-
-
-@dataclass
-class _Call:
-    """How an encoder calls its blocks for one batch: what enters the next of them, and what enters all."""
-
-    hidden: Tensor
-    arguments: tuple[Any, ...]
-    options: dict[str, Any]
-    last: Tensor
-
-
-def _calls_of(pipe: Any, place: str, prompts: Sequence[str]) -> list[_Call]:
-    """Stop an encoder before the block of a place, batch by batch."""
-    part, found = part_of(place)[0], list[_Call]()
-    last = torch.zeros(0)
-
-    def stop(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        found.append(_Call(arguments[0], arguments[1:], options, last))
-        raise _Reached
-
-    hook = _block(pipe, place).register_forward_pre_hook(stop, with_kwargs=True)
-    try:
-        for tokens in _batches(pipe, part, prompts):
-            last = (tokens.attention_mask.sum(1) - 2).to(pipe.device)
-            with suppress(_Reached):
-                run_encoder(getattr(pipe, part), tokens, pipe.device)
-    finally:
-        hook.remove()
-    return found
-
-
-def _only(output: Any) -> Tensor:
+def only(output: Any) -> Tensor:
+    """What a block answers, with or without more beside it."""
     return output[0] if isinstance(output, tuple) else output
 
 
@@ -169,7 +97,7 @@ def key_sums(pipe: Any, places: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     sums: dict[str, Tensor] = {}
     hooks = []
     for place in places:
-        module = _module(pipe, place)
+        module = module_at(pipe, place)
         f, device = module.in_features, module.weight.device
         sums[place] = torch.zeros(f, f, dtype=torch.float64, device=exact_device(device))
 
@@ -191,17 +119,19 @@ def _run_each(pipe: Any, places: Sequence[str], *arguments: Any) -> None:
         _run_to(pipe, [place for place in places if part_of(place)[0] == part], *arguments)
 
 
-def _module(pipe: Any, place: str) -> Any:
+def module_at(pipe: Any, place: str) -> Any:
+    """Find the linear map whose weight a place names."""
     part, inner = part_of(place)
     return getattr(pipe, part).get_submodule(inner.removesuffix(".weight"))
 
 
-def _block(pipe: Any, place: str) -> Any:
+def block_at(pipe: Any, place: str) -> Any:
+    """Find the block around it."""
     part, inner = part_of(place)
     return getattr(pipe, part).get_submodule(inner.removesuffix(".weight").removesuffix(SECOND))
 
 
-def _batches(pipe: Any, part: str, prompts: Sequence[str], progress: bool = False) -> Iterator[Any]:
+def batches_of(pipe: Any, part: str, prompts: Sequence[str], progress: bool = False) -> Iterator[Any]:
     """Tokens of every batch, as the encoder's own tokenizer reads them."""
     starts = range(0, len(prompts), BATCH)
     for start in tqdm(starts, desc="reading keys", disable=not progress or len(starts) < 8):
@@ -227,16 +157,16 @@ def _run_to(
             found[place] = arguments[0].float()
 
         def answer(_: Any, __: Any, output: Any, place: str = place, final: bool = final) -> None:
-            take(place, found[place], _only(output).float(), last)
+            take(place, found[place], only(output).float(), last)
             if final:
-                raise _Reached
+                raise Reached
 
-        hooks.append(_module(pipe, place).register_forward_pre_hook(read))
-        hooks.append(_block(pipe, place).register_forward_hook(answer))
+        hooks.append(module_at(pipe, place).register_forward_pre_hook(read))
+        hooks.append(block_at(pipe, place).register_forward_hook(answer))
     try:
-        for tokens in _batches(pipe, part, prompts, progress):
+        for tokens in batches_of(pipe, part, prompts, progress):
             last = (tokens.attention_mask.sum(1) - 2).to(pipe.device)
-            with suppress(_Reached):
+            with suppress(Reached):
                 run_encoder(encoder, tokens, pipe.device)
     finally:
         for hook in hooks:

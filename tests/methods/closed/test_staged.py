@@ -27,7 +27,7 @@ def objective(change, keys, wanted, kept, ridge, scale):
 
 def test_a_feed_forward_is_edited_at_the_minimum_of_its_objective() -> None:
     keys, wanted, kept = wishes(5)
-    change, _ = key_edit(keys, wanted, kept, ridge=0.1, retain_scale=2.0, count=5)
+    change, _ = key_edit([(keys, wanted)], kept, ridge=0.1, retain_scale=2.0, count=5)
     change.requires_grad_(True)
     value = objective(change, keys, wanted, kept, 0.1, 2.0)
     (slope,) = torch.autograd.grad(value, change)
@@ -38,13 +38,13 @@ def test_a_feed_forward_is_edited_at_the_minimum_of_its_objective() -> None:
 @pytest.mark.parametrize(("m", "left"), [(F, 0.0), (2 * F, 0.3)])
 def test_as_many_wishes_are_met_as_activations_are_wide(m: int, left: float) -> None:
     keys, wanted, kept = wishes(m, length=1)
-    _, facts = key_edit(keys, wanted, 0 * kept, ridge=1e-12, retain_scale=0.0, count=m)
+    _, facts = key_edit([(keys, wanted)], 0 * kept, ridge=1e-12, retain_scale=0.0, count=m)
     assert facts["residual"] == pytest.approx(0, abs=1e-4) if left == 0 else facts["residual"] > left
 
 
 def test_what_is_kept_without_limit_does_not_move() -> None:
     keys, wanted, kept = wishes(5)
-    change, facts = key_edit(keys, wanted, kept + torch.eye(F), ridge=0.1, retain_scale=1e9, count=5)
+    change, facts = key_edit([(keys, wanted)], kept + torch.eye(F), ridge=0.1, retain_scale=1e9, count=5)
     assert change.norm() < 1e-6
     assert facts["residual"] == pytest.approx(1)
 
@@ -53,9 +53,11 @@ def test_keys_of_an_encoder_are_multiplied_as_they_are_and_the_edit_is_that_of_d
     g = torch.Generator().manual_seed(0)
     keys, wanted, shared = torch.randn(600, 9, 48, generator=g), torch.randn(600, 9, 16, generator=g), 5.0
     keys += shared  # as the activations of a real encoder lean to one side
-    found, facts = key_edit(keys, wanted, torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600)
+    found, facts = key_edit(
+        [(keys, wanted)], torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600
+    )
     exact, about = key_edit(
-        keys.double(), wanted.double(), torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600
+        [(keys.double(), wanted.double())], torch.eye(48, dtype=torch.float64), ridge=0.1, retain_scale=12.0, count=600
     )
     assert (found - exact).norm() < 1e-5 * exact.norm()
     assert facts["residual"] == pytest.approx(about["residual"], rel=1e-5)
@@ -64,10 +66,19 @@ def test_keys_of_an_encoder_are_multiplied_as_they_are_and_the_edit_is_that_of_d
 def test_the_order_of_targets_does_not_matter() -> None:
     keys, wanted, kept = wishes(5)
     first, second = (
-        key_edit(keys[o], wanted[o], kept, ridge=0.1, retain_scale=2.0, count=5)[0]
+        key_edit([(keys[o], wanted[o])], kept, ridge=0.1, retain_scale=2.0, count=5)[0]
         for o in (torch.arange(5), torch.tensor([3, 1, 4, 0, 2]))
     )
     assert torch.allclose(first, second, atol=1e-12)
+
+
+def test_sentences_batch_by_batch_give_the_edit_of_all_at_once() -> None:
+    keys, wanted, kept = wishes(5)
+    batches = zip(keys.split(2), wanted.split(2), strict=True)
+    parts, facts = key_edit(batches, kept, ridge=0.1, retain_scale=2.0, count=5)
+    whole, about = key_edit([(keys, wanted)], kept, ridge=0.1, retain_scale=2.0, count=5)
+    assert torch.allclose(parts, whole, atol=1e-12)
+    assert facts == pytest.approx(about)
 
 
 def test_the_last_stage_is_at_the_minimum_of_its_objective() -> None:

@@ -14,17 +14,18 @@ Ours: the places, means instead of sums, nearest anchors, and the encoder's own 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from scapre.maths.linalg import add_upper, mirrored
 from scapre.methods.solution import Solution, Solver, condition_number
-from scapre.text.statistics import CHUNK, ConceptStatistics
+from scapre.text.statistics import ConceptStatistics
 
 
 def key_edit(
-    keys: Tensor, wishes: Tensor, kept: Tensor, *, ridge: float, retain_scale: float, count: int
+    pairs: Iterable[tuple[Tensor, Tensor]], kept: Tensor, *, ridge: float, retain_scale: float, count: int
 ) -> tuple[Tensor, dict[str, float]]:
     """Change a feed-forward so that targets' tokens leave its block as their anchors' do.
 
@@ -35,8 +36,8 @@ def key_edit(
     linearly independent keys is met; more than f of them cannot be.
 
     Args:
-        keys: k, ``(m, L, f)``, activations at the targets' positions, zero beyond a sentence's end.
-        wishes: v, ``(m, L, d)``, output of the block wanted minus output given, zero likewise.
+        pairs: sentences batch by batch, read once: k, ``(b, L, f)``, activations at the targets' positions, and v,
+            ``(b, L, d)``, output of the block wanted minus output given; both zero beyond a sentence's end.
         kept: K, ``(f, f)``, mean second moment of the keys that are to stay.
         ridge: λ > 0, relative to the mean diagonal of S.
         retain_scale: ρ ≥ 0.
@@ -45,19 +46,17 @@ def key_edit(
     Returns:
         Δ, ``(d, f)`` float64, and facts: ``residual`` ‖ΔK − V‖/‖V‖ over the targets' positions, ``condition``.
     """
-    width, size = keys.shape[-1], 0.0
-    gram = torch.zeros(width, width, dtype=torch.float64, device=keys.device)
-    cross = torch.zeros(wishes.shape[-1], width, dtype=torch.float64, device=keys.device)
-    for key, wish in zip(keys.split(CHUNK), wishes.split(CHUNK), strict=True):
-        # products in the type of the keys: summed in float64 over chunks, they move Δ by less than the keys' rounding
+    gram, cross, size = torch.zeros_like(kept, dtype=torch.float64), kept.new_zeros(()), 0.0
+    for key, wish in pairs:
+        # products in the type of the keys: summed in float64 over batches, they move Δ by less than the keys' rounding
         k, v = key.flatten(0, 1), wish.flatten(0, 1).to(key.dtype)
         add_upper(gram, k)
-        cross += (v.T @ k).double() / count
+        cross = cross + (v.T @ k).double() / count
         size += float(v.square().sum(dtype=torch.float64) / count)
     gram = mirrored(gram) / count
     tiny = torch.finfo(gram.dtype).tiny
     weight = ridge * gram.diagonal().mean().clamp(min=tiny)
-    system = gram + retain_scale * kept + weight * torch.eye(width, dtype=gram.dtype, device=gram.device)
+    system = gram + retain_scale * kept + weight * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     change = torch.cholesky_solve(cross.T, torch.linalg.cholesky(system)).T
     left = size - 2 * float((change * cross).sum()) + float((change @ gram * change).sum())
     return change, {"residual": math.sqrt(max(0.0, left) / max(size, tiny)), "condition": condition_number(system)}
