@@ -53,7 +53,7 @@ TRIES: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
     "restricted-gradient": ((3e-5, 1e-4, 3e-4), (30, 100)),
     "esd": ((1e-4, 3e-4, 1e-3), (30, 100)),
     "concept-ablation": ((1e-4, 3e-4, 1e-3), (30, 100)),
-    "spm": ((1e-3, 3e-3, 1e-2), (10, 20)),
+    "spm": ((3e-3, 1e-2, 3e-2), (10, 20)),  # at 1e-3 every target is recognised after 20
     "mace": ((1e-3, 3e-3, 1e-2), (10, 30)),
     "salun": ((1e-4, 3e-4, 1e-3), (10, 20)),
 }

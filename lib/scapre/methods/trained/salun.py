@@ -37,7 +37,7 @@ class SalUn(SalUnSettings, PictureEraser):
         self.anchors = self.sentences(self.wish.anchors)[:, self.forget.forms]
 
     def begin(self) -> None:
-        """Find the mask in one pass over the target's pictures."""
+        """Find the mask on as many batches as hold the target's pictures once."""
         total = {name: torch.zeros_like(p) for name, p in self.parameters.items()}
         for number in range(-(-self.forget.ids.shape[1] // self.batch)):
             draw = torch.Generator().manual_seed((self.seed * 100_003 + self.concept) * 1_000_003 + 500_000 + number)
