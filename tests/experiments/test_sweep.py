@@ -114,3 +114,7 @@ def test_pictures_return_as_they_were_drawn(tmp_path: Path, monkeypatch: pytest.
     assert table.equals(drawn)
     assert table["side"].tolist() == ["unlearn", "preserve", "bystander"]
     assert table["right"].mean() > 0.5
+    monkeypatch.setattr(sweep, "_judged", lambda case: pytest.fail("drawn before"))
+    table, again = drawn_results(book, cases, "pictures", profile="full")
+    assert images.equal(again)
+    pd.testing.assert_frame_equal(table, drawn)

@@ -140,7 +140,7 @@ def results(
 def drawn_results(
     book: Workbook, cases: Sequence[Case], name: str, *, profile: str = "default"
 ) -> tuple[pd.DataFrame, Tensor]:
-    """Hand a notebook the pictures of its cases: drawn under ``full``, else the published ones.
+    """Hand a notebook the pictures of its cases: drawn under ``full``, but for those the published table holds by key.
 
     Returns:
         the cases' plans with ``method``, ``seen`` and ``right``, one row a picture, and the
@@ -150,11 +150,14 @@ def drawn_results(
         FileNotFoundError: nothing is published yet.
     """
     path = data_folder() / "results" / book.name / f"{name}.parquet"
+    published = read_pictures(path) if path.is_file() else None
     if profile == "full":
-        parts = [_judged(case).assign(method=case.method, **case.labels) for case in cases]
-        table = book.pictures(pd.concat(parts, ignore_index=True), name)
-    elif path.is_file():
-        table = read_pictures(path)
+        held = dict(iter(published.groupby("case"))) if published is not None and "case" in published else {}
+        parts = [held[c.key].head(len(c.pictures)) if c.key in held else _judged(c) for c in cases]
+        labelled = [part.assign(method=c.method, **c.labels) for c, part in zip(cases, parts, strict=True)]
+        table = book.pictures(pd.concat(labelled, ignore_index=True), name)
+    elif published is not None:
+        table = published
     else:
         raise FileNotFoundError(f"{path.name} of {book.name} is not published; run it with `--profile full`")
     return table.drop(columns="png"), torch.from_numpy(np.stack([decode(png) for png in table["png"]]))
@@ -167,4 +170,4 @@ def _judged(case: Case) -> pd.DataFrame:
     with patch.applied(pipe) if patch else nullcontext():
         images = draw(pipe, case.pictures, progress=False)
     judged = assess(pipe, judges, case.pictures, images)[["concept", "style", "seed", "side", "seen", "right"]]
-    return judged.assign(png=[encode_png(image.numpy()) for image in images])
+    return judged.assign(case=case.key, png=[encode_png(image.numpy()) for image in images])

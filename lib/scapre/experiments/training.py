@@ -18,13 +18,15 @@ from scapre.pictures.evaluation import plan_sides
 
 #: operating points: the weights that the method's paper trains; the keys and values that closed forms edit; of
 #: Forget-Me-Not, which attends here to the concept's tokens, the end tokens that its code adds; of the restricted
-#: gradient, which is released with Adam, the plain steps that its theorem is about
-OWN, KV, ENDS, PLAIN = "own weights", "keys and values", "end tokens too", "plain steps"
+#: gradient, which is released with Adam, the plain steps that its theorem is about; of SPM, whose ρ as published lets
+#: nothing be forgotten in few steps, a hundredth of it
+OWN, KV, ENDS, PLAIN, LIGHT = "own weights", "keys and values", "end tokens too", "plain steps", "a hundredth of ρ"
 DIFFER: dict[str, dict[str, Any]] = {
     OWN: {},
     KV: {"trained": "kv"},
     ENDS: {"use_pooler": True},
     PLAIN: {"rule": "gradient"},
+    LIGHT: {"retain_scale": 10.0},
 }
 #: of plain steps; at 0.1 the loss is no number after ten steps
 PLAIN_RATES = (0.03,)
@@ -72,7 +74,8 @@ READS: dict[str, tuple[str, ...]] = {
 def tries(
     methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = OWN
 ) -> list[Case]:
-    """Learning rate × steps of each method on the validation concepts; ``KV``: its two largest rates at its most steps.
+    """Learning rate × steps of each method on the validation concepts; ``KV``: its two largest rates at its most steps;
+    ``LIGHT``: these at its fewest.
 
     Args:
         methods: of ``TRIES``.
@@ -83,8 +86,8 @@ def tries(
     for method in methods:
         rates, steps = TRIES[method]
         knobs = {"learning_rate": rates, "steps": steps}
-        if point == KV:
-            knobs = {"learning_rate": rates[-2:], "steps": steps[-1:]}
+        if point in (KV, LIGHT):
+            knobs = {"learning_rate": rates[-2:], "steps": steps[-1:] if point == KV else steps[:1]}
         if point == PLAIN:
             knobs["learning_rate"] = PLAIN_RATES
         grids[method] = knobs | {name: (value,) for name, value in (FIXED[method] | DIFFER[point]).items()}
