@@ -8,7 +8,7 @@ import torch
 from scapre.experiments import training
 from scapre.experiments.case import Case
 from scapre.experiments.cases import scaling_cases, vocabulary
-from scapre.experiments.training import ENDS, FIXED, KV, OWN, READS, TRIES, chosen, needed, stage, strips, tries
+from scapre.experiments.training import ENDS, FIXED, KV, LIGHT, OWN, READS, TRIES, chosen, needed, stage, strips, tries
 from scapre.methods.registry import complete
 from scapre.methods.trained import on_pictures
 from scapre.methods.trained.drawing import Order
@@ -41,6 +41,8 @@ def test_a_point_differs_from_the_method_in_one_setting() -> None:
     narrow, whole = (tries(["forget-me-not"], [10], [0], 18, point) for point in (KV, OWN))
     assert narrow[-1].settings == whole[-1].settings | {"trained": "kv"}
     assert all(case.settings["use_pooler"] is True for case in tries(["forget-me-not"], [10], [0], 18, ENDS))
+    light, whole = (tries(["spm"], [10], [0], 18, point) for point in (LIGHT, OWN))
+    assert light[-1].settings == whole[-2].settings | {"retain_scale": 10.0}
 
 
 def test_the_stage_is_that_of_the_scaling_curves(settled: None) -> None:
