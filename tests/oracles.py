@@ -175,3 +175,49 @@ def marked_one_by_one(weight, told, time_share, share) -> Tensor:
             few = in_row < max(1, int(share * columns)) and in_all < max(1, int(share * score.numel()))
             marks[i, j] = few and score[i, j] > 0
     return marks
+
+
+def key_fit_row_by_row(keys: Tensor, wishes: Tensor, moment: Tensor, retain_scale: float) -> Tensor:
+    """min Σ(δ·k − v)² + ρ δᵀK₀δ + ε‖δ‖² for every row δ by itself, ε a millionth of the trace."""
+    system = retain_scale * moment + sum(torch.outer(k, k) for k in keys)
+    system = system + 1e-6 * system.trace() * torch.eye(len(system), dtype=system.dtype)
+    right = [sum(v[row] * k for k, v in zip(keys, wishes, strict=True)) for row in range(wishes.shape[1])]
+    return torch.stack([torch.linalg.solve(system, b) for b in right])
+
+
+def spread_over_blocks(encoder, tokenizer, wish, blocks: int, retain_scale: float, as_released: bool) -> list[Tensor]:
+    """EMCID's second stage word for word: fill block after block, of what is missing its share."""
+    layers = [layer for layer in encoder.modules() if type(layer).__name__ == "CLIPEncoderLayer"][:blocks]
+    seen: dict[str, Tensor] = {}
+
+    def look(sentence: str, layer) -> tuple[Tensor, Tensor, Tensor, int]:
+        hooks = [
+            layer.mlp.fc2.register_forward_hook(lambda _, x, y: seen.update(key=x[0][0], own=y[0])),
+            layer.register_forward_hook(lambda _, x, y: seen.update(out=(y[0] if isinstance(y, tuple) else y)[0])),
+        ]
+        tokens = tokenizer(sentence, padding="max_length", max_length=12, return_tensors="pt")
+        with torch.no_grad():
+            encoder(tokens.input_ids)
+        for hook in hooks:
+            hook.remove()
+        return *(seen[name].double() for name in ("key", "own", "out")), int(tokens.attention_mask.sum()) - 2
+
+    def mean(name: str, layer, part: int) -> Tensor:
+        read = [look(sentence.format(name), layer) for sentence in wish.sentences]
+        return sum(each[part][each[3]] for each in read) / len(read)
+
+    goals = [mean(anchor, layers[-1], 2) for anchor in wish.anchors]
+    before = [layer.mlp.fc2.weight.detach().clone() for layer in layers]
+    kept = [sentence.format(name) for name in wish.retained for sentence in wish.sentences]
+    moments = [sum(k[:, None] * k[None] for s in kept for k in look(s, lay)[0]) / (12 * len(kept)) for lay in layers]
+    edited = []
+    for left, layer, moment in zip(range(blocks, 0, -1), layers, moments, strict=True):
+        keys = torch.stack([mean(name, layer, 0) for name in wish.targets])
+        given = [mean(name, layer, 1) if as_released else mean(name, layers[-1], 2) for name in wish.targets]
+        wishes = torch.stack([(goal - now) / left for goal, now in zip(goals, given, strict=True)])
+        change = key_fit_row_by_row(keys, wishes, moment, retain_scale)
+        edited.append((layer.mlp.fc2.weight.double() + change).float().detach())
+        layer.mlp.fc2.weight.data.copy_(edited[-1])
+    for layer, weight in zip(layers, before, strict=True):
+        layer.mlp.fc2.weight.data.copy_(weight)
+    return edited

@@ -26,8 +26,9 @@ from scapre.experiments.cases import (
 )
 from scapre.experiments.styles import NO_STYLE, OTHER_STYLE, STYLE_WORD, style_cases, style_reach_cases
 from scapre.experiments.tries import crowd_cases, validation_cases
+from scapre.methods.closed.names import CLOSED
 from scapre.methods.method import TRIES
-from scapre.methods.registry import METHODS, SOLVERS, complete
+from scapre.methods.registry import METHODS, complete
 
 NAMES, VALIDATION = vocabulary()
 
@@ -234,9 +235,9 @@ def test_every_value_is_tried_with_every_other() -> None:
     assert ("cure", {"alpha": 2.0}) in tried
 
 
-def test_every_solver_is_given_as_many_tries_of_two_knobs_or_more() -> None:
+def test_every_closed_form_is_given_as_many_tries_of_two_knobs_or_more() -> None:
     for name, method in METHODS.items():
-        if name in SOLVERS:
+        if name in CLOSED:
             assert prod(len(values) for values in method.grids.values()) == TRIES, name
             assert len(method.grids) >= 2, name
         assert all(method.defaults[knob] in values for knob, values in method.grids.items()), name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties
-from scapre.methods.registry import SOLVERS
+from scapre.methods.registry import METHODS
 from scapre.workbook.look import (
     BAD,
     COLOURS,
@@ -68,7 +68,7 @@ def test_red_and_green_would_be_noticed() -> None:
 
 
 def test_every_method_has_a_colour_of_its_own() -> None:
-    assert {*SOLVERS, "unedited"} <= set(METHOD_COLOURS)
+    assert {*METHODS, "unedited"} == set(METHOD_COLOURS)
     assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
     assert colour_of(arm("speed", "validated")) == colour_of(arm("speed", "published")) == METHOD_COLOURS["speed"]
 

@@ -38,6 +38,7 @@ METHOD_COLOURS = {
     "oce": "#8a6d3b",
     "dp": "#009e73",
     "fia": "#332288",
+    "emcid-closed": "#ee3377",
     "forget-me-not": "#117733",
     "sculpting-memory": "#6699cc",
     "surgun": "#c0392b",

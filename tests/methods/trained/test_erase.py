@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import scapre
 import torch
-from scapre.methods.closed.names import PRUNERS, SOLVERS
+from scapre.methods.closed.names import CLOSED
 from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, complete
 from scapre.methods.trained.denoiser import Denoiser
@@ -84,10 +84,9 @@ def test_methods_that_need_kept_concepts_say_so(method: str) -> None:
 
 
 def test_closed_forms_and_trained_ones_are_told_apart() -> None:
-    closed = {**SOLVERS, **PRUNERS}
-    assert set(scapre.methods()) == set(closed) | set(TRAINED)
-    assert set(scapre.methods(trained=False)) == set(closed)
-    assert not set(closed) & set(TRAINED)
+    assert set(scapre.methods()) == set(CLOSED) | set(TRAINED)
+    assert set(scapre.methods(trained=False)) == set(CLOSED)
+    assert not set(CLOSED) & set(TRAINED)
     assert complete("esd", {"eta": 2.0})["eta"] == 2.0
 
 

@@ -137,4 +137,16 @@ PRUNERS: dict[str, Method] = {
         whole=True,
     ),
 }
-CLOSED = SOLVERS | PRUNERS
+#: methods that edit the text encoder and no weight of the UNet
+ENCODER_EDITS: dict[str, Method] = {
+    "emcid-closed": Method(
+        "EMCID without its gradient stage: names answer like their anchors in the text encoder's feed-forwards",
+        {"blocks": 11, "retain_scale": 10000.0, "as_released": True},
+        "closed.emcid:emcid_editor",
+        {"blocks": (2, 11), "retain_scale": (1.0, 1000.0, 10000.0), "as_released": (False, True)},
+        matches=True,
+        whole=True,
+        templates="sentences",
+    ),
+}
+CLOSED = SOLVERS | PRUNERS | ENCODER_EDITS
