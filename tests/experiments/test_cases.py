@@ -216,6 +216,15 @@ def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         operating_point("rece", VALIDATED)
 
 
+@pytest.mark.parametrize("cases", [style_cases, capacity_cases])
+def test_an_experiment_that_keeps_no_words_refuses_the_point_that_does(cases: Callable[..., list[Case]]) -> None:
+    limits = (30,) if cases is style_cases else ()
+    with pytest.raises(ValueError, match="names words to keep, which this experiment does not; take 'validated'"):
+        cases(["uce"], [5], [0], *limits, point=WORDS)
+    (case,) = cases(["uce"], [5], [0], *limits, point=VALIDATED)
+    assert case.settings == operating_point("uce", VALIDATED)
+
+
 def test_settings_published_for_many_concepts() -> None:
     assert operating_point("speed", MANY) == {"tau": 1e-4, "retain_scale": 0.05, "prior_filter": False}
     assert operating_point("uce", MANY) == operating_point(UNEDITED, MANY) == {}

@@ -60,6 +60,17 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
     return json.loads(best[method])
 
 
+def without_words(method: str, point: str) -> dict[str, Any]:
+    """``operating_point`` for an experiment whose kept list takes no further words.
+
+    Raises:
+        ValueError: a point that keeps the vocabulary.
+    """
+    if point == WORDS:
+        raise ValueError(f"{WORDS!r} names words to keep, which this experiment does not; take {VALIDATED!r}")
+    return operating_point(method, point)
+
+
 def scaling_cases(
     methods: Sequence[str], counts: Sequence[int], orders: Sequence[int], limit: int, point: str = PUBLISHED
 ) -> list[Case]:
@@ -130,7 +141,7 @@ def capacity_cases(
         targets = np.random.default_rng(order).permutation(phrases)[:n].tolist()
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
-            settings, options = operating_point(method, point), {"templates": "name"}
+            settings, options = without_words(method, point), {"templates": "name"}
             cases.append(Case(method, targets, nothing, mixed[-50:], settings, options, labels))
     return cases
 

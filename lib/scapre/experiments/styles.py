@@ -11,7 +11,7 @@ import pandas as pd
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.case import UNEDITED, Case
-from scapre.experiments.cases import PUBLISHED, operating_point, vocabulary
+from scapre.experiments.cases import PUBLISHED, vocabulary, without_words
 from scapre.pictures.evaluation import PROMPT, plan, thin
 
 EXAMPLES = 5  # objects a style is shown behind when it is erased
@@ -49,6 +49,9 @@ def style_cases(
     Args:
         other: replaced by a kept style in the same sentence, each by another one as far as there are; else by a blank.
         word: said in the same sentences without "style" as well, erased and kept styles alike.
+
+    Raises:
+        ValueError: a point that keeps the vocabulary (``cases.without_words``).
     """
     (names, validation), cases = vocabulary(), []
     objects = [phrase for name in read_concepts("emoji")["name"] for phrase in (name, f"a picture of a {name}")]
@@ -62,7 +65,7 @@ def style_cases(
             where = ", ".join([point] * (point != PUBLISHED or not told) + told)
             labels = {"method": method, "point": where, "n": n, "order": order}
             options = {"templates": "name", "anchors": instead if other else " "}
-            settings = operating_point(method, point)
+            settings = without_words(method, point)
             cases.append(Case(method, targets, pictures, [*kept, *objects], settings, options, labels))
     return cases
 
