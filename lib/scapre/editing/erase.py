@@ -54,15 +54,17 @@ def erase(
             known (``scapre.model.families``).
         targets: concepts to forget.
         anchors: what replaces them: one prompt, or one a target. None leaves it to the method: a blank, or,
-            for ``staged``, ``confined`` and erasers that train towards an anchor, the nearest retained concept of
-            each target (nearly the same ones are passed over); without any, ``staged`` takes the nearest word of
-            the text encoder's vocabulary. Choose a blank, ``" "``, where nothing alike may come through. CURE
-            removes directions and reads no anchors. Known styles ("ink style", all targets) turn into the nearest
-            other style in the same words (``scapre.concepts.styles``), unless anchors or templates say otherwise.
+            for ``staged``, ``confined``, ``emcid-closed`` and erasers that train towards an anchor, the nearest
+            retained concept of each target (nearly the same ones are passed over); without any, ``staged`` takes the
+            nearest word of the text encoder's vocabulary. Choose a blank, ``" "``, where nothing alike may come
+            through. CURE removes directions and reads no anchors. Known styles ("ink style", all targets) turn into
+            the nearest other style in the same words (``scapre.concepts.styles``), unless anchors or templates say
+            otherwise.
         retained: concepts to keep: read by ``staged``, ``confined`` and the peers, each in its way, and in the
             diagnostics of all; the paper's and the released formulations cannot be told.
-        method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the denoiser alone. None:
-            ``staged`` for Stable Diffusion, ``confined`` for transformers, whose text encoders the other cannot edit.
+        method: a name of ``methods()``; ``staged`` also edits the text encoder, ``confined`` the denoiser alone,
+            ``emcid-closed`` the text encoder alone. None: ``staged`` for Stable Diffusion, ``confined`` for
+            transformers, whose text encoders the other cannot edit.
         templates: sentences every name is put into (``scapre.concepts.lists.TEMPLATES``); None: those of the
             method, ``sentences`` for ours, the bare ``name`` for the others.
         seed: of all random draws: the released formulations, SPEED's noisy copies, every step of training.

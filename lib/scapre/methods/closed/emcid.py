@@ -51,8 +51,8 @@ def emcid_editor(
     mean over the sentences: h is what block L gives by then, z what it is to give.
 
     Differences. **The gradient stage is missing:** the released code finds z by 200 steps a concept, so that the whole
-    model answers like the destination; here z is what the destination's own last token has there, so this is
-    a lower bound of EMCID. The released code takes for h the answer of block l's own feed-forward, without
+    model answers like the destination; here z is what the destination's own last token has there, and what
+    this reaches is not what EMCID would. The released code takes for h the answer of block l's own feed-forward, without
     the stream around it, though z is of the stream (``as_released``; False: h as above, as in MEMIT, from which the
     form is taken). K₀ is over the tokens of 100,000 captions there; here over all positions of the kept concepts'
     sentences, padding included, or of the empty prompt's. As released the encoder's last block is left alone.
@@ -73,7 +73,8 @@ def emcid_editor(
         places = inside[: max(1, len(inside) - 1)][:blocks]
         edited |= read_weights(pipe, places)
         if told and places:
-            moments = list_moments(pipe, places, kept, progress=progress)
+            found = list_moments(pipe, places, kept, progress=progress)
+            moments = {place: found[place] for place in places}  # block by block, whatever order a file has
             edited |= _spread(pipe, told, instead, len(wish.sentences), moments, retain_scale, as_released)
     return edited
 
