@@ -51,11 +51,11 @@ def emcid_editor(
     mean over the sentences: h is what block L gives by then, z what it is to give.
 
     Differences. **The gradient stage is missing:** the released code finds z by 200 steps a concept, so that the whole
-    model answers like the destination; here z is what the destination's own last token has there, and what
-    this reaches is not what EMCID would. The released code takes for h the answer of block l's own feed-forward, without
-    the stream around it, though z is of the stream (``as_released``; False: h as above, as in MEMIT, from which the
-    form is taken). K₀ is over the tokens of 100,000 captions there; here over all positions of the kept concepts'
-    sentences, padding included, or of the empty prompt's. As released the encoder's last block is left alone.
+    model answers like the destination; here z is what the destination's own last token has there, and what this
+    reaches is not what EMCID would. The released code takes for h the answer of block l's own feed-forward, without
+    the stream around it, though z is of the stream (``as_released``; False: h as above, as in MEMIT, whose form it
+    is). K₀ is over the tokens of 100,000 captions there; here over all positions of the kept concepts' sentences,
+    padding included, or of the empty prompt's. As released the encoder's last block is left alone.
     No weight of the UNet changes: another text encoder undoes it all.
 
     Args:
