@@ -24,7 +24,7 @@ def build_data() -> None:
 
 @commands.command()
 def train(
-    part: Annotated[str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, control, or all")],
+    part: Annotated[str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, control, transformer, or all")],
     steps: Annotated[int | None, typer.Option(min=1, help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""

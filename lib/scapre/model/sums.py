@@ -24,7 +24,7 @@ def write_sums(folder: Path) -> Path:
         WriteError: see ``files.replacing``.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix in READ)
-    lines = [f"{_sum(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
+    lines = [f"{sum_of(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
     return write_text(folder / SUMS, "".join(lines))
 
 
@@ -46,10 +46,11 @@ def check_sums(folder: Path) -> None:
         file = folder / found[2]
         if not file.is_file():
             raise FileNotFoundError(f"{folder} is incomplete: {found[2]} is missing; {remedy}")
-        if _sum(file) != found[1]:
+        if sum_of(file) != found[1]:
             raise DamagedError(f"{file} is damaged: it is not what {SUMS} says; {remedy}")
 
 
-def _sum(file: Path) -> str:
+def sum_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -9,6 +9,9 @@ from scapre.paths import data_folder
 PARTS = ("autoencoder", "text", "decoder", "judge", "denoiser")
 #: the shipped model's denoiser once more, from nothing, without the concepts of ``data/concepts/unseen.csv``
 CONTROL = "control"
+#: the denoiser of emoji-dit, which reads a text encoder that was trained elsewhere, and emoji-sd's latents
+TRANSFORMER = "transformer"
+EVERY = (*PARTS, CONTROL, TRANSFORMER)
 
 
 def workplace() -> Path:
@@ -22,5 +25,5 @@ def check_part(part: str) -> None:
     Raises:
         ValueError: no such part (the message lists the known ones).
     """
-    if part not in (*PARTS, CONTROL):
-        raise ValueError(f"unknown part {part!r}; known: {', '.join((*PARTS, CONTROL))}")
+    if part not in EVERY:
+        raise ValueError(f"unknown part {part!r}; known: {', '.join(EVERY)}")

@@ -17,16 +17,18 @@ from scapre.concepts.emoji import STYLES, load_emoji
 from scapre.concepts.lists import read_concepts
 from scapre.files import replacing_folder, write_tensors, write_text
 from scapre.model.backbones import load_pipeline
+from scapre.model.sentences import load_sentence_encoder
 from scapre.model.sums import write_sums
 from scapre.paths import control_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
+from scapre.training import dit as dit_training
 from scapre.training import judges as judge_training
 from scapre.training import text as text_training
 from scapre.training import unet as unet_training
 from scapre.training import vae as vae_training
-from scapre.training.captions import Vocabulary
+from scapre.training.captions import CHATTY_PLAIN, CHATTY_STYLED, Vocabulary
 from scapre.training.loop import Schedule
-from scapre.training.parts import CONTROL, check_part, workplace
+from scapre.training.parts import CONTROL, TRANSFORMER, check_part, workplace
 
 EDGE = 32
 
@@ -36,6 +38,11 @@ def vocabulary() -> Vocabulary:
     table = read_concepts("emoji")
     names = [(name, *filter(None, more.split("|"))) for name, more in zip(table["name"], table["aliases"], strict=True)]
     return Vocabulary(tuple(names), tuple(STYLES))
+
+
+def sentence_vocabulary() -> Vocabulary:
+    """The same words in twice as many sentences, for a text encoder that was trained on sentences."""
+    return replace(vocabulary(), plain=CHATTY_PLAIN, styled=CHATTY_STYLED)
 
 
 def pictures() -> Tensor:
@@ -84,6 +91,11 @@ def train_part(part: str, steps: int | None = None) -> None:
         )
     elif part == CONTROL:
         train_control(folder, _shortened(unet_training.SCHEDULE, steps))
+    elif part == TRANSFORMER:
+        pipe, (tokenizer, text) = load_pipeline(), load_sentence_encoder()
+        words, _ = sentence_vocabulary().without_some_aliases()
+        sentences = dit_training.build_pool(pictures(), words, tokenizer, text, pipe.vae)
+        _save(dit_training.train_denoiser(sentences, folder, _shortened(dit_training.SCHEDULE, steps)), folder / "model")
     else:
         tokenizer, text, vae = _frozen()
         pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)

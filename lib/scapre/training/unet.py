@@ -40,6 +40,22 @@ def noise_schedule() -> DDPMScheduler:
     )
 
 
+def diffuse(clean: Tensor, levels: DDPMScheduler, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw a time and a noise for every latent.
+
+    Args:
+        clean: latents ``(B, 4, 8, 8)``.
+
+    Returns:
+        x_t ``(B, 4, 8, 8)``, times ``(B,)`` and the velocities ``(B, 4, 8, 8)`` that a denoiser should find in x_t.
+    """
+    noise = torch.randn(clean.shape, generator=generator)
+    # Stratified times: the same uniform law with less variance a batch.
+    time = (torch.arange(len(clean)) + torch.rand(len(clean), generator=generator)) / len(clean) * 1000
+    time = time.long().clamp(max=999)
+    return levels.add_noise(clean, noise, time), time, levels.get_velocity(clean, noise, time)
+
+
 def new_denoiser(width: int = 384) -> UNet2DConditionModel:
     """Build the untrained UNet: cross-attention in every block (7 of them, 10 M parameters)."""
     return UNet2DConditionModel(
@@ -98,14 +114,10 @@ def train_denoiser(pool: Pool, folder: Path, schedule: Schedule = SCHEDULE) -> U
         empty = torch.rand(BATCH, generator=generator) < DROPOUT
         text = torch.where(empty[:, None, None], pool.empty, text).float()
         clean = pool.latents[chosen]
-        noise = torch.randn(clean.shape, generator=generator)
-        # Stratified times: the same uniform law with less variance a batch.
-        time = (torch.arange(BATCH) + torch.rand(BATCH, generator=generator)) / BATCH * 1000
-        time = time.long().clamp(max=999)
-        noisy = noise_levels.add_noise(clean, noise, time)
+        noisy, time, velocity = diffuse(clean, noise_levels, generator)
         with torch.autocast("cpu", torch.bfloat16):
             guess = unet(noisy, time, encoder_hidden_states=text).sample
-        return F.mse_loss(guess.float(), noise_levels.get_velocity(clean, noise, time)), {}
+        return F.mse_loss(guess.float(), velocity), {}
 
     train(unet, step, schedule, folder)
     return unet
