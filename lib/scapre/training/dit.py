@@ -16,7 +16,7 @@ from scapre.training.captions import Vocabulary
 from scapre.training.loop import Schedule, train
 from scapre.training.unet import BATCH, DROPOUT, diffuse, noise_schedule
 
-SCHEDULE = Schedule(steps=11000, lr=1e-3, warmup=200, ema=0.998, save_every=500, weight_decay=0.01)
+SCHEDULE = Schedule(steps=7500, lr=1e-3, warmup=200, ema=0.998, save_every=250, weight_decay=0.01)
 CAPTIONS, STYLED = 16, 11  # sentences of a picture; those that name its style
 #: what PixArt's modulation may be told of a picture's size; this one is told nothing
 NO_SIZE: dict[str, None] = {"resolution": None, "aspect_ratio": None}
