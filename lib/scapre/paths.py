@@ -37,6 +37,11 @@ def judge_folder() -> Path:
     return data_folder() / "models" / "judges"
 
 
+def dit_folder() -> Path:
+    """Return the shipped transformer pipeline, ``data/models/emoji-dit``."""
+    return data_folder() / "models" / "emoji-dit"
+
+
 def control_folder() -> Path:
     """Return the denoiser that never saw the concepts of ``unseen.csv``, ``data/models/control``."""
     return data_folder() / "models" / "control"

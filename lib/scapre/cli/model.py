@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scapre.files import claim
-from scapre.paths import control_folder, data_folder, judge_folder, model_folder
+from scapre.paths import control_folder, data_folder, dit_folder, judge_folder, model_folder
 
 commands = typer.Typer()
 
@@ -28,13 +28,14 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""
-    from scapre.training.parts import CONTROL, PARTS, check_part, workplace
+    from scapre.training.parts import CONTROL, PARTS, TRANSFORMER, check_part, workplace
 
     if part != "all":
         check_part(part)
     parts = PARTS if part == "all" else (part,)
     claim(*(workplace() / each / "checkpoint.safetensors" for each in parts))
-    _claim_models(*((model_folder(), judge_folder()) if part == "all" else (control_folder(),) * (part == CONTROL)))
+    written = {"all": (model_folder(), judge_folder()), CONTROL: (control_folder(),), TRANSFORMER: (dit_folder(),)}
+    _claim_models(*written.get(part, ()))
     from scapre.training import recipe
 
     for each in parts:

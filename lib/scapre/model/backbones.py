@@ -14,7 +14,8 @@ from safetensors import safe_open
 from scapre.model.fingerprint import PARTS
 from scapre.model.places import EMOJI, locate
 from scapre.model.projections import denoiser_of
-from scapre.model.sums import check_sums
+from scapre.model.sentences import lent_parts
+from scapre.model.sums import DamagedError, check_sums
 from scapre.paths import control_folder
 
 
@@ -60,7 +61,10 @@ def load_pipeline(
                 variant=variant,
                 use_safetensors=True,
                 local_files_only=place is not None,
+                **lent_parts(place, dtype),
             )
+    except DamagedError:
+        raise
     except OSError as error:
         raise FileNotFoundError(f"{model} is incomplete or cannot be reached: {error}{_variants(place)}") from error
     except Exception as error:

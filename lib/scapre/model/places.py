@@ -8,8 +8,8 @@ from pathlib import Path
 from scapre.model.families import FAMILIES, refusal
 from scapre.paths import repository
 
-#: the shipped model, and what it is drawn with
-EMOJI = "data/models/emoji-sd"
+#: the shipped models, a UNet and a transformer, and what they are drawn with
+EMOJI, DIT = "data/models/emoji-sd", "data/models/emoji-dit"
 STEPS, GUIDANCE = 8, 3.0
 ONE_FILE = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 NO_ENCODER = (

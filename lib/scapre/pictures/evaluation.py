@@ -18,7 +18,7 @@ from scapre.model.sampling import sample
 from scapre.patch.patch import Patch
 from scapre.pictures.judges import Judges
 from scapre.pictures.metrics import frechet_distance, overall
-from scapre.text.embeddings import encode
+from scapre.text.embeddings import causal, encode
 
 PROMPT = "a picture of a {concept} in {style} style"
 
@@ -57,18 +57,21 @@ def assess(pipe: Any, judges: Judges, table: pd.DataFrame, images: Tensor) -> pd
 
     Returns:
         the plan with ``seen`` and ``seen_style`` (the judge's words), ``right`` and
-        ``right_style`` (booleans), ``confidence`` and ``clip`` (score against the prompt).
+        ``right_style`` (booleans), ``confidence`` and ``clip`` (score against the prompt; NaN where the text encoder
+        is none of CLIP's, whose features the captioner does not read).
     """
     verdicts = judges.verdicts(images)
-    sentences = encode(pipe, table["prompt"].tolist())
-    end = sentences.hidden[torch.arange(len(table)), sentences.last + 1].cpu()
+    clip = np.full(len(table), np.nan)
+    if causal(pipe):
+        sentences = encode(pipe, table["prompt"].tolist())
+        clip = judges.clip_scores(images, sentences.hidden[torch.arange(len(table)), sentences.last + 1].cpu()).numpy()
     return table.assign(
         seen=verdicts["object"].to_numpy(),
         seen_style=verdicts["style"].to_numpy(),
         right=verdicts["object"].to_numpy() == table["concept"].to_numpy(),
         right_style=verdicts["style"].to_numpy() == table["style"].to_numpy(),
         confidence=verdicts["confidence"].to_numpy(),
-        clip=judges.clip_scores(images, end).numpy(),
+        clip=clip,
     )
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    PixArtAlphaPipeline,
+    PixArtTransformer2DModel,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -19,7 +28,7 @@ from scapre.files import replacing_folder, write_tensors, write_text
 from scapre.model.backbones import load_pipeline
 from scapre.model.sentences import load_sentence_encoder
 from scapre.model.sums import write_sums
-from scapre.paths import control_folder, judge_folder, model_folder
+from scapre.paths import control_folder, dit_folder, judge_folder, model_folder
 from scapre.pictures.judges import Captioner, Judge, Judges, save_judges, to_unit
 from scapre.training import dit as dit_training
 from scapre.training import judges as judge_training
@@ -92,10 +101,7 @@ def train_part(part: str, steps: int | None = None) -> None:
     elif part == CONTROL:
         train_control(folder, _shortened(unet_training.SCHEDULE, steps))
     elif part == TRANSFORMER:
-        pipe, (tokenizer, text) = load_pipeline(), load_sentence_encoder()
-        words, _ = sentence_vocabulary().without_some_aliases()
-        sentences = dit_training.build_pool(pictures(), words, tokenizer, text, pipe.vae)
-        _save(dit_training.train_denoiser(sentences, folder, _shortened(dit_training.SCHEDULE, steps)), folder / "model")
+        train_transformer(folder, _shortened(dit_training.SCHEDULE, steps))
     else:
         tokenizer, text, vae = _frozen()
         pool = unet_training.build_pool(pictures(), vocabulary(), tokenizer, text, vae)
@@ -122,6 +128,46 @@ def train_control(folder: Path, schedule: Schedule) -> Path:
     _save(unet.to(torch.float16), control_folder() / "unet")
     write_sums(control_folder())
     return control_folder() / "unet"
+
+
+def train_transformer(folder: Path, schedule: Schedule) -> Path:
+    """Train emoji-dit's transformer on emoji-sd's latents, without the aliases that are held out."""
+    words, _ = sentence_vocabulary().without_some_aliases()
+    pool = dit_training.build_pool(pictures(), words, *load_sentence_encoder(), load_pipeline().vae)
+    return assemble_transformer(dit_training.train_denoiser(pool, folder, schedule))
+
+
+def assemble_transformer(transformer: PixArtTransformer2DModel) -> Path:
+    """Write ``data/models/emoji-dit``, float16: transformer, scheduler and index.
+
+    It reads by all-MiniLM-L6-v2 and draws by emoji-sd's autoencoder, which lie elsewhere (``scapre.model.sentences``).
+    """
+    tokenizer, text = load_sentence_encoder()
+    pipe = PixArtAlphaPipeline(
+        tokenizer=tokenizer,
+        text_encoder=text,
+        vae=load_pipeline().vae,
+        transformer=transformer.to(torch.float16),
+        scheduler=DPMSolverMultistepScheduler.from_config(unet_training.noise_schedule().config),
+    )
+    _write(pipe, dit_folder(), without=("tokenizer", "text_encoder", "vae"))
+    return dit_folder()
+
+
+def _write(pipe: Any, folder: Path, without: Sequence[str] = ()) -> None:
+    """Write a pipeline with its sums, a card that is there kept."""
+    card = folder / "README.md"
+    with replacing_folder(folder) as partial:
+        pipe.save_pretrained(partial)
+        for part in without:
+            rmtree(partial / part)
+        for config in partial.glob("*/config.json"):
+            # diffusers notes where a part was loaded from: a path of this machine
+            about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+            write_text(config, json.dumps(about, indent=2) + "\n")
+        write_sums(partial)
+        if card.is_file():
+            write_text(partial / card.name, card.read_text(encoding="utf-8"))
 
 
 def _save(part: Any, folder: Path) -> None:
@@ -161,16 +207,7 @@ def assemble() -> Path:
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    card = model_folder() / "README.md"
-    with replacing_folder(model_folder()) as partial:
-        pipe.to(dtype=torch.float16).save_pretrained(partial)
-        for config in partial.glob("*/config.json"):
-            # diffusers notes where a part was loaded from: a path of this machine
-            about = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
-            write_text(config, json.dumps(about, indent=2) + "\n")
-        write_sums(partial)
-        if card.is_file():
-            write_text(partial / card.name, card.read_text(encoding="utf-8"))
+    _write(pipe.to(dtype=torch.float16), model_folder())
     save_judges(trained_judges(), judge_folder())
     return model_folder()
 
