@@ -24,7 +24,9 @@ def build_data() -> None:
 
 @commands.command()
 def train(
-    part: Annotated[str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, control, transformer, or all")],
+    part: Annotated[
+        str, typer.Argument(help="autoencoder, text, decoder, judge, denoiser, control, transformer, or all")
+    ],
     steps: Annotated[int | None, typer.Option(min=1, help="shorter or longer than the recipe")] = None,
 ) -> None:
     """Train a part of emoji-sd; interrupted runs resume. `all` also assembles the pipeline."""
@@ -57,15 +59,22 @@ def assemble() -> None:
 def card(
     quick: Annotated[bool, typer.Option(help="a tenth of the pictures, printed, not written")] = False,
     control: Annotated[bool, typer.Option(help="the denoiser that never saw twenty concepts instead")] = False,
+    dit: Annotated[bool, typer.Option(help="emoji-dit instead")] = False,
 ) -> None:
-    """Measure emoji-sd, or its control, as the model card reports it and write the card."""
-    folder, table_of = (control_folder(), "control") if control else (model_folder(), "drawing")
+    """Measure emoji-sd, its control, or emoji-dit, as the model card reports it and write the card."""
+    if control and dit:
+        raise ValueError("--control and --dit are two models; name one")
+    folder, place = model_folder(), "emoji-sd/drawing.csv"
+    if control:
+        folder, place = control_folder(), "emoji-sd/control.csv"
+    elif dit:
+        folder, place = dit_folder(), "emoji-dit/drawing.csv"
     if not quick:
-        claim(folder / "README.md", data_folder() / "results" / "emoji-sd" / f"{table_of}.csv")
+        claim(folder / "README.md", data_folder() / "results" / place)
     from scapre.training import card as emoji
-    from scapre.training import control_card
+    from scapre.training import control_card, dit_card
 
-    sheet = control_card if control else emoji
+    sheet = control_card if control else dit_card if dit else emoji
     tables = sheet.measure(quick=quick)
     for name, table in tables.items():
         typer.echo(f"\n{name}\n{table.to_string(index=False)}")
