@@ -12,7 +12,7 @@ import typer
 from limits import largest_file, read_only
 from scapre.cli import app
 from scapre.pictures.places import LIST, RECORD, SCORES
-from scapre.training.parts import PARTS
+from scapre.training.parts import EVERY
 from scapre.workbook.site import MATHJAX
 from typer.testing import CliRunner
 
@@ -63,10 +63,11 @@ FIXED = [
     ("run", "01", "--update"),
     ("figures",),
     ("build-data",),
-    *(("train", part) for part in (*PARTS, "control", "all")),
+    *(("train", part) for part in (*EVERY, "all")),
     ("assemble",),
     ("card",),
     ("card", "--control"),
+    ("card", "--dit"),
     ("exercises", "01", "--update"),
 ]
 SHORT = {"ids": lambda words: " ".join(words[:4])}

@@ -22,9 +22,9 @@ from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
 from scapre.methods.registry import complete, find_method
 from scapre.model.backbones import load_pipeline
-from scapre.model.places import GUIDANCE, STEPS
+from scapre.model.places import DIT, EMOJI, GUIDANCE, STEPS
 from scapre.patch.patch import Patch
-from scapre.paths import judge_folder, model_folder
+from scapre.paths import dit_folder, judge_folder, model_folder
 from scapre.pictures.evaluation import trial
 from scapre.pictures.judges import Judges, load_judges
 from scapre.text.embeddings import remember_prompts
@@ -32,11 +32,12 @@ from scapre.text.embeddings import remember_prompts
 UNEDITED = "unedited"
 
 
-@lru_cache(maxsize=1)
-def model_digest() -> str:
-    """Hash the weights of emoji-sd and its judges: results of another model have another key."""
+@lru_cache(maxsize=2)
+def model_digest(model: str = EMOJI) -> str:
+    """Hash the weights of a shipped model and the judges: results of another model have another key."""
     digest = hashlib.sha256()
-    for folder in (model_folder(), judge_folder()):
+    # emoji-dit draws by emoji-sd's autoencoder, and its text encoder never changes (``sentences.WEIGHTS``)
+    for folder in (model_folder(), judge_folder(), *([dit_folder()] if model == DIT else [])):
         for path in sorted(folder.rglob("*.safetensors")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
@@ -44,7 +45,7 @@ def model_digest() -> str:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One edit of emoji-sd and the pictures it is judged by.
+    """One edit of a shipped model and the pictures it is judged by.
 
     Attributes:
         method: a name of ``scapre.methods()``, or ``unedited``.
@@ -55,6 +56,7 @@ class Case:
         options: more arguments of ``erase`` (anchors, seed), of ``in_requests`` (size, way, revoked) or of ``edit``
             (part, gate).
         labels: columns that say which case this is; they do not enter the key.
+        model: ``EMOJI`` or ``DIT``.
     """
 
     method: str
@@ -64,6 +66,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
+    model: str = EMOJI
 
     @cached_property
     def key(self) -> str:
@@ -74,7 +77,7 @@ class Case:
             edit += [settings, list(self.targets), list(self.retained), self.options]
             if find_method(self.method).matches and self.retained and "anchors" not in self.options:
                 edit.append(f"matched anchors, cosine up to {NEARLY_SAME}")
-        about = [model_digest(), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
+        about = [model_digest(self.model), STEPS, GUIDANCE, edit, self.pictures.to_csv(index=False)]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
     def found(self, pipe: Any, judges: Judges) -> dict[str, float]:
@@ -91,11 +94,11 @@ class Case:
         return found
 
 
-@lru_cache(maxsize=1)
-def stage() -> tuple[Any, Judges]:
+@lru_cache(maxsize=2)
+def stage(model: str = EMOJI) -> tuple[Any, Judges]:
     """Load model and judges once a process."""
     torch.set_grad_enabled(False)
-    pipe = load_pipeline()
+    pipe = load_pipeline(model)
     remember_prompts(pipe)
     return pipe, load_judges()
 
@@ -110,7 +113,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     path = folder / f"{case.key}.json"
     with suppress(OSError, ValueError):  # not measured yet, or its file is damaged
         return json.loads(path.read_text())
-    found = case.found(*stage())
+    found = case.found(*stage(case.model))
     write_text(path, json.dumps(found))
     return found
 

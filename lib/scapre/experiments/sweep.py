@@ -165,7 +165,7 @@ def drawn_results(
 
 def _judged(case: Case) -> pd.DataFrame:
     """Edit and draw a case: its plan with the judge's word and every picture as PNG."""
-    pipe, judges = stage()
+    pipe, judges = stage(case.model)
     patch = edit(case, pipe)
     with patch.applied(pipe) if patch else nullcontext():
         images = draw(pipe, case.pictures, progress=False)
