@@ -87,7 +87,8 @@ class Case:
         if patch := edit(self, pipe):
             found = {"seconds": perf_counter() - start, "processor": process_time() - used}
             found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
-            facts = pd.DataFrame(patch.table("unet")).drop(columns="projection", errors="ignore").mean()
+            drawn_by = "unet" if self.model == EMOJI else "transformer"
+            facts = pd.DataFrame(patch.table(drawn_by)).drop(columns="projection", errors="ignore").mean()
             found |= {str(name): float(value) for name, value in facts.items()}
         if len(self.pictures):
             found |= trial(pipe, judges, patch, self.pictures)
