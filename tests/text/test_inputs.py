@@ -9,7 +9,8 @@ import pytest
 import torch
 from dits import JOINT, PLAIN, small_dit
 from scapre.model.capture import call_pipeline, read_layers
-from scapre.text.embeddings import Encoded, pair_contexts, pair_whole
+from scapre.text import inputs
+from scapre.text.embeddings import Encoded, pair_contexts, pair_whole, remember_prompts
 from scapre.text.inputs import _check_alone, front_of, read_inputs
 from scapre.text.statistics import scaled, together
 from scapre.text.streams import gather_streams
@@ -164,3 +165,20 @@ def test_streams_of_one_layer_weigh_the_same() -> None:
     scale = [half.sum() / each.gram.trace() for half, each in zip(halves, (large, shrunk), strict=True)]
     assert torch.allclose(both.cross, scale[0] * large.cross + scale[1] * shrunk.cross, rtol=1e-4, atol=1e-6)
     assert together([large]) is large
+
+
+@pytest.mark.parametrize("family", ["pixart-sigma", "hunyuan-dit"])
+def test_a_remembered_prompt_is_read_once_and_the_same(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, prompts = small_dit(family), ["cat", "a picture of a red car", "cat", "sun"]
+    fresh = read_inputs(pipe, prompts)
+    remember_prompts(pipe)
+    read_inputs(pipe, prompts[1:])
+    known = read_inputs(pipe, prompts)
+    monkeypatch.setattr(inputs, "_ask", None)  # nobody is asked any more
+    for name, read in read_inputs(pipe, prompts).items():
+        for other in (fresh[name], known[name]):
+            live = (torch.arange(read.hidden.shape[1]) < read.ends[:, None])[..., None]
+            assert torch.allclose(read.hidden * live, other.hidden * live, atol=1e-5)
+            assert torch.equal(read.last, other.last)
+            assert torch.equal(read.ends, other.ends)
+            assert read.both_ways == other.both_ways

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from scapre.model.capture import Groups, alike, call_pipeline, call_unet, layers_of, read_layers
 from scapre.model.families import Family
 from scapre.model.projections import denoiser_of, exact_device, family_of
-from scapre.text.embeddings import Encoded, encode
+from scapre.text.embeddings import Encoded, encode, is_remembered
 
 #: two sentences that begin alike: an encoder that reads both ways tells them apart from the first token on
 TWINS = ("a cat", "a dog")
@@ -55,6 +55,8 @@ class Front:
         return CLIP_SIZE / size if size > 0 else 1.0
 
 
+#: text encoder → prompt → streams, of pipelines with a transformer that were given to ``remember_prompts``
+_read: WeakKeyDictionary[Any, dict[str, dict[str, Encoded]]] = WeakKeyDictionary()
 #: denoiser → what it is built of, and its front
 _fronts: WeakKeyDictionary[Any, tuple[int, Front]] = WeakKeyDictionary()
 
@@ -93,7 +95,8 @@ def read_inputs(
     front, denoiser = front_of(pipe), denoiser_of(pipe)
     family = family_of(denoiser)
     if family is not None:
-        return _ask(pipe, family, front, prompts, progress)
+        ask = _recall if remembered and is_remembered(pipe) else _ask
+        return ask(pipe, family, front, prompts, progress)
     if front.plain:
         return {next(iter(front.groups)): encode(pipe, prompts, progress=progress, remembered=remembered)}
     return _behind_unet(pipe, front.groups, prompts)
@@ -129,8 +132,7 @@ def _unet_front(pipe: Any) -> Front:
         return Front({layers[0]: tuple(layers)}, plain=True)  # IP-Adapter's UNet wants a picture; text passes as it is
     hidden = encode(pipe, TWINS[:1], remembered=False).hidden
     found, _ = read_layers(pipe, layers, partial(call_unet, pipe, hidden))
-    groups = alike(found)
-    rows = found[layers[0]]
+    groups, rows = alike(found), found[layers[0]]
     if len(groups) == 1 and rows.shape == hidden.shape and torch.equal(rows, hidden.to(rows)):
         return Front(groups, plain=True)
     _check_alone(found, read_layers(pipe, layers, partial(call_unet, pipe, hidden, step=500))[0])
@@ -141,8 +143,7 @@ def _front(pipe: Any) -> Front:
     layers = layers_of(pipe)
     found, _ = read_layers(pipe, layers, partial(call_pipeline, pipe, TWINS))
     _check_alone(found, read_layers(pipe, layers, partial(call_pipeline, pipe, TWINS, seed=1), hurry=0.5)[0])
-    groups, both_ways = alike(found), set[str]()
-    family = family_of(denoiser_of(pipe))
+    groups, both_ways, family = alike(found), set[str](), family_of(denoiser_of(pipe))
     assert family is not None
     streams = _ask(pipe, family, Front(groups, plain=False), TWINS, False)
     for name, read in streams.items():
@@ -160,6 +161,17 @@ def _check_alone(found: dict[str, Tensor], again: dict[str, Tensor]) -> None:
                 f"{name} reads text that the picture or the timestep has already changed, so one edit of it cannot "
                 "serve every picture"
             )
+
+
+def _recall(pipe: Any, family: Family, front: Front, prompts: Sequence[str], progress: bool) -> dict[str, Encoded]:
+    """Ask for no prompt twice (``remember_prompts``): edits change nothing in front of the layers they edit."""
+    memory = _read.setdefault(pipe.text_encoder, {})
+    new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in memory]
+    for name, read in (_ask(pipe, family, front, new, progress) if new else {}).items():
+        parts = (rows.split(1) for rows in (read.hidden, read.last, read.ends))
+        for prompt, hidden, last, live in zip(new, *parts, strict=True):
+            memory.setdefault(prompt, {})[name] = Encoded(hidden[:, : int(live)], last, live)
+    return {name: _joined([memory[p][name] for p in prompts], name in front.both_ways) for name in memory[prompts[0]]}
 
 
 def _ask(pipe: Any, family: Family, front: Front, prompts: Sequence[str], progress: bool) -> dict[str, Encoded]:
@@ -184,8 +196,7 @@ def _streams(
     if hidden.ndim == 2:  # one vector a prompt
         none = torch.zeros(len(hidden), dtype=torch.long, device=hidden.device)
         return {name: Encoded(hidden[:, None], none, none + 1)}
-    found: dict[str, Encoded] = {}
-    start = 0
+    found, start = dict[str, Encoded](), 0
     for number, (part, argument) in enumerate(family.tokens):
         tokenizer, mask = getattr(pipe, part, None), held.get(argument)
         last_one = number == len(family.tokens) - 1
