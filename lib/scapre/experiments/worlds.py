@@ -18,7 +18,7 @@ Arms = Sequence[Sequence[str]]
 
 
 def transformer_cases(arms: Arms, counts: Sequence[int], orders: Sequence[int], limit: int) -> list[Case]:
-    """Erase in emoji-dit what notebook 10 erases in emoji-sd: the same targets, concepts to keep, seeds and settings."""
+    """Erase in emoji-dit what notebook 10 erases in emoji-sd: the same targets, kept concepts, seeds and settings."""
     return [
         replace(case, model=DIT, labels={"world": TRANSFORMER, **case.labels})
         for method, point in arms
