@@ -11,7 +11,7 @@ from scapre.cli.options import Device, Model, PatchFile, Type, Variant, load, me
 from scapre.files import claim, write_text
 from scapre.model.places import EMOJI, locate
 from scapre.patch.places import find_patch
-from scapre.paths import model_folder
+from scapre.paths import dit_folder, model_folder
 
 commands = typer.Typer()
 NOT_FORGOTTEN, DAMAGED = 3, 4  # exit status, after 0: it worked, 1: a mistake, 2: usage
@@ -28,7 +28,7 @@ def check(
     neighbours: Annotated[list[str] | None, typer.Option(help='unnamed concepts to ask for: "a, b"')] = None,
     neighbours_file: Annotated[str | None, typer.Option(help="a table with a column name, or a .txt of names")] = None,
     pictures: Annotated[
-        bool | None, typer.Option("--pictures/--no-pictures", help="draw and judge; default: for emoji-sd itself")
+        bool | None, typer.Option("--pictures/--no-pictures", help="draw and judge; default: for the shipped models")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="write the table as CSV")] = None,
     device: Device = "cpu",
@@ -51,7 +51,7 @@ def check(
     meant(model, device)
     claim(out)
     place = locate(model)
-    ours = place is not None and place.resolve() == model_folder().resolve()
+    ours = place is not None and place.resolve() in {model_folder().resolve(), dit_folder().resolve()}
     judged = ours if pictures is None else pictures
     from scapre.editing.guard import left_open, warnings
     from scapre.experiments import check as asked
