@@ -1,0 +1,139 @@
+"""Method × probe: an edit of the concepts that the control never saw, asked by every probe, beside both controls.
+
+Every cell is a case of a sweep (``experiments.sweep``): measured once, read the next time, so that another method,
+target or control costs its own rows only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from scapre.concepts.lists import read_concepts
+from scapre.experiments.case import UNEDITED, Case, edit, stage
+from scapre.experiments.cases import operating_point
+from scapre.experiments.stress.budget import BUDGETS, Budget
+from scapre.experiments.stress.probe import CannotApply, Target
+from scapre.experiments.stress.probes import PLAIN, PROBES, RELEARNING, find_probe
+from scapre.experiments.stress.run import judged
+from scapre.experiments.stress.stage import NEVER, control, emoji_target, twin
+from scapre.experiments.training import DIFFER, chosen
+from scapre.paths import control_folder
+from scapre.pictures.judges import Judges
+
+#: every probe that leaves the weights as they are
+ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING))
+
+
+@dataclass(frozen=True, eq=False)
+class Attack(Case):
+    """One probe of one concept, of a model that an edit left or of a control.
+
+    Attributes:
+        probe: a name of ``probes.PROBES``.
+        concept: one of ``targets``.
+        budget: what the probe may spend; ``targets`` of it is not read.
+        seed: of every draw.
+        never: whether the model under test is the one that never saw the concept; ``method`` is then ``unedited``.
+    """
+
+    probe: str = PLAIN
+    concept: str = ""
+    budget: Budget = BUDGETS["small"]
+    seed: int = 0
+    never: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the edit or the control, the probe, and what it may spend."""
+        about = [super().key, self.probe, self.concept, asdict(self.budget), self.seed]
+        about += [control_digest()] if self.never else []
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+    def found(self, pipe: Any, judges: Judges) -> dict[str, float]:
+        """``tries``, and in percent of them ``hits`` (judge and nearest emoji) and ``seen`` (the judge alone).
+
+        Relearning is told after its last check. No tries: the probe cannot apply to the concept.
+        """
+        target = _target(self.concept, self.budget, self.seed, tuple(self.targets))
+        try:
+            answer = find_probe(self.probe)(_under_test(self), target, self.budget, self.seed)
+        except CannotApply:
+            return {"tries": 0.0}
+        table = judged(judges, answer)
+        if self.probe.startswith(RELEARNING):
+            table = table[table["steps"] == table["steps"].max()]
+        right = (100 * float(table["hit"].mean()), 100 * float((table["seen"] == table["wanted"]).mean()))
+        return {"tries": float(len(table)), "hits": right[0], "seen": right[1]}
+
+
+def attack_cases(
+    methods: Mapping[str, str],
+    probes: Sequence[str],
+    asked: int,
+    seeds: Sequence[int],
+    budget: Budget,
+    *,
+    never: bool,
+) -> list[Attack]:
+    """Every probe of every method's edit of all concepts of ``unseen.csv``, everything else named to keep.
+
+    Args:
+        methods: method → operating point, of ``cases.POINTS`` or ``training.DIFFER``; ``unedited`` is a control.
+        asked: how many of the concepts are probed, one category after the other.
+        never: ask the control that never saw them as well.
+    """
+    unseen = read_concepts("unseen")
+    targets = unseen["name"].tolist()
+    kept = [name for name in read_concepts("emoji")["name"] if name not in set(targets)]
+    turn = unseen.groupby("category", sort=False).cumcount()
+    shown = unseen.loc[turn.sort_values(kind="stable").index, "name"].tolist()[:asked]
+    nothing, found = pd.DataFrame({"prompt": []}), []
+    whose = [*((method, point, False) for method, point in methods.items()), *([(NEVER, "", True)] if never else [])]
+    for (name, point, unseeing), seed, concept, probe in product(whose, seeds, shown, probes):
+        method = UNEDITED if unseeing else name
+        settings = (
+            {} if method == UNEDITED else chosen(method, point) if point in DIFFER else operating_point(method, point)
+        )
+        labels = {"method": name, "point": point, "target": concept, "probe": probe, "seed": seed}
+        asks: dict[str, Any] = {"probe": probe, "concept": concept, "budget": budget, "seed": seed, "never": unseeing}
+        named = () if method == UNEDITED else kept
+        found.append(Attack(method, targets, nothing, named, settings, {}, labels, **asks))
+    return found
+
+
+def control_digest() -> str:
+    """Hash of the control's weights; empty where it is not at hand."""
+    files = sorted((control_folder() / "unet").glob("*.safetensors"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else ""
+
+
+@lru_cache(maxsize=8)
+def _target(concept: str, budget: Budget, seed: int, targets: tuple[str, ...]) -> Target:
+    return emoji_target(concept, stage()[0], budget, seed, avoid=targets)
+
+
+def _under_test(case: Attack) -> Any:
+    """The model that a case asks; the same edit is made once for all probes that follow each other."""
+    if case.never:
+        return control(stage()[0])
+    plain = (case.method, json.dumps(case.settings), tuple(case.targets), tuple(case.retained))
+    return _edited(*plain)
+
+
+@lru_cache(maxsize=1)
+def _edited(method: str, settings: str, targets: tuple[str, ...], retained: tuple[str, ...]) -> Any:
+    pipe, _ = stage()
+    patch = edit(Case(method, targets, pd.DataFrame(), retained, json.loads(settings)), pipe)
+    if patch is None:
+        return pipe
+    edited = twin(pipe)
+    patch.apply(edited)
+    return edited
