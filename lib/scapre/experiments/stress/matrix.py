@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import pandas as pd
@@ -19,17 +19,23 @@ import pandas as pd
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.case import UNEDITED, Case, edit, stage
 from scapre.experiments.cases import operating_point
-from scapre.experiments.stress.budget import BUDGETS, Budget
+from scapre.experiments.stress.budget import Budget
 from scapre.experiments.stress.probe import CannotApply, Target
 from scapre.experiments.stress.probes import PLAIN, PROBES, RELEARNING, find_probe
 from scapre.experiments.stress.run import judged
-from scapre.experiments.stress.stage import NEVER, control, emoji_target, twin
+from scapre.experiments.stress.stage import NEVER, emoji_target, twin
 from scapre.experiments.training import DIFFER, chosen
+from scapre.model.backbones import load_control
 from scapre.paths import control_folder
 from scapre.pictures.judges import Judges
 
-#: every probe that leaves the weights as they are
-ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING))
+#: what a probe may spend on one cell: four tries, 48 steps of one picture each of an attack that optimises
+CELL = Budget("cell", 10, 4, 48, (2, 5, 10, 25), 1, 6)
+#: find next to nothing in the unedited model within ``CELL``, so that they say nothing of an edit: emoji-sd understands
+#: no description, and one learned vector wants more steps (1 of 15 pictures)
+BLUNT = ("descriptions", "inversion-1")
+#: every other probe that leaves the weights as they are
+ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in BLUNT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class Attack(Case):
 
     probe: str = PLAIN
     concept: str = ""
-    budget: Budget = BUDGETS["small"]
+    budget: Budget = CELL
     seed: int = 0
     never: bool = False
 
@@ -79,15 +85,16 @@ def attack_cases(
     probes: Sequence[str],
     asked: int,
     seeds: Sequence[int],
-    budget: Budget,
     *,
     never: bool,
+    budget: Budget = CELL,
 ) -> list[Attack]:
     """Every probe of every method's edit of all concepts of ``unseen.csv``, everything else named to keep.
 
     Args:
         methods: method → operating point, of ``cases.POINTS`` or ``training.DIFFER``; ``unedited`` is a control.
         asked: how many of the concepts are probed, one category after the other.
+        seeds: each concept has one of them, in turn.
         never: ask the control that never saw them as well.
     """
     unseen = read_concepts("unseen")
@@ -97,7 +104,8 @@ def attack_cases(
     shown = unseen.loc[turn.sort_values(kind="stable").index, "name"].tolist()[:asked]
     nothing, found = pd.DataFrame({"prompt": []}), []
     whose = [*((method, point, False) for method, point in methods.items()), *([(NEVER, "", True)] if never else [])]
-    for (name, point, unseeing), seed, concept, probe in product(whose, seeds, shown, probes):
+    pairs = list(zip(shown, cycle(seeds), strict=False))
+    for (name, point, unseeing), (concept, seed), probe in product(whose, pairs, probes):
         method = UNEDITED if unseeing else name
         settings = (
             {} if method == UNEDITED else chosen(method, point) if point in DIFFER else operating_point(method, point)
@@ -109,13 +117,14 @@ def attack_cases(
     return found
 
 
+@lru_cache(maxsize=1)
 def control_digest() -> str:
     """Hash of the control's weights; empty where it is not at hand."""
     files = sorted((control_folder() / "unet").glob("*.safetensors"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else ""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _target(concept: str, budget: Budget, seed: int, targets: tuple[str, ...]) -> Target:
     return emoji_target(concept, stage()[0], budget, seed, avoid=targets)
 
@@ -123,9 +132,14 @@ def _target(concept: str, budget: Budget, seed: int, targets: tuple[str, ...]) -
 def _under_test(case: Attack) -> Any:
     """The model that a case asks; the same edit is made once for all probes that follow each other."""
     if case.never:
-        return control(stage()[0])
+        return _control()
     plain = (case.method, json.dumps(case.settings), tuple(case.targets), tuple(case.retained))
     return _edited(*plain)
+
+
+@lru_cache(maxsize=1)
+def _control() -> Any:
+    return load_control(stage()[0])
 
 
 @lru_cache(maxsize=1)
