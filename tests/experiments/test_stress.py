@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapre.experiments.stress import report
+from scapre.experiments.stress.bell import STRENGTH, WORDS, concept_feature
 from scapre.experiments.stress.budget import Budget
+from scapre.experiments.stress.imitation import mingled, nearest
 from scapre.experiments.stress.probe import CannotApply, Target, drawn
 from scapre.experiments.stress.probes import BESIDE, PROBES, chosen, find_probe
 from scapre.experiments.stress.prompts import on_simplex
@@ -25,7 +27,7 @@ from scapre.text.embeddings import encode
 from trained_toys import tiny_pipeline
 
 BUDGET = Budget("tiny", targets=1, pictures=4, steps=4, checks=(1, 2), batch=2, shots=2)
-GRADIENT = [name for name in PROBES if name.startswith(("inversion", "unlearn", "relearn"))]
+GRADIENT = [name for name in PROBES if name.startswith(("inversion", "unlearn", "p4d", "relearn"))]
 
 
 def target(original: Any = None) -> Target:
@@ -73,6 +75,7 @@ def test_what_is_missing_is_said() -> None:
         ("descriptions", "nobody described cat"),
         ("other-style", "no styles are known"),
         ("other-object", "no other objects are known"),
+        ("ring-a-bell", "no other objects are known whose names"),
     ):
         with pytest.raises(CannotApply, match=words):
             find_probe(name)(tiny_pipeline(), bare, BUDGET, 0)
@@ -108,6 +111,30 @@ def test_the_nearest_point_of_the_simplex(count: int, width: int, seed: int) -> 
     slack = (rows - found)[:, None] * (corners[None] - found[:, None])
     assert (slack.sum(2) <= 1e-9).all()
     assert torch.allclose(on_simplex(found), found)
+
+
+def test_tokens_stand_among_the_words_of_a_prompt() -> None:
+    assert mingled("a picture of a cat", ["x", "y"]) == "a picture of x a cat y"
+    assert mingled("cat", ["x"]) == "cat x"
+    table = embeddings(tiny_pipeline())
+    assert nearest(3 * table[[5, 2]], table).tolist() == [5, 2]
+
+
+def test_bred_prompts_are_other_words_and_the_fittest() -> None:
+    """More generations fit the concept's feature better."""
+    pipe, about = tiny_pipeline(), target()
+    wanted = concept_feature(about)
+    others = encode(pipe, ["a picture of a sun", "a picture of a tree"]).hidden
+    (cat,) = encode(pipe, ["a picture of a cat in red style"]).hidden
+    assert torch.allclose(wanted, others[0] + STRENGTH * (cat - others.mean(0)))
+
+    def unfit(steps: int) -> float:
+        found = find_probe("ring-a-bell")(pipe, about, replace(BUDGET, steps=steps), 0)
+        said = found.table["prompt"].tolist()
+        assert all(len(prompt.split()) == WORDS and "cat" not in prompt.split() for prompt in said)
+        return float((encode(pipe, said).hidden - wanted).square().mean())
+
+    assert unfit(30) < unfit(1)
 
 
 def test_the_original_finishes_its_own_picture() -> None:

@@ -34,7 +34,7 @@ def target() -> Target:
 
 
 #: emoji-sd has names for what it draws and understands no description, which the unedited control then shows
-MUTE = (*BESIDE, "descriptions")
+MUTE = (*BESIDE, "descriptions", "ring-a-bell")
 
 
 @pytest.mark.slow
@@ -43,6 +43,16 @@ def test_a_probe_finds_the_concept_in_the_unedited_model(name: str, target: Targ
     found = run.judged(judges, find_probe(name)(target.original, target, QUICK, 0))
     last = found[found["steps"] == found["steps"].max()] if name.startswith(("relearn", "unrelated")) else found
     assert last["hit"].any(), found[["prompt", "seen", "nearest"]].to_string()
+
+
+@pytest.mark.slow
+def test_ring_a_bell_finds_what_another_word_means(judges: Judges) -> None:
+    """The tokenizer has "spaceship" beside "rocket"; of a hamburger it has no other whole word."""
+    pipe = scapre.load_pipeline()
+    rocket = emoji_target("rocket", pipe, QUICK, 0)
+    found = run.judged(judges, find_probe("ring-a-bell")(pipe, rocket, QUICK, 0))
+    assert found["prompt"].str.contains("spaceship").any()
+    assert found["hit"].any(), found[["prompt", "seen", "nearest"]].to_string()
 
 
 @pytest.mark.slow

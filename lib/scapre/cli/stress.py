@@ -53,6 +53,8 @@ def stress(
     from scapre.pictures.judges import load_judges
 
     loaded = Patch.load(patch)
+    if not loaded.changed:
+        typer.echo("warning: this patch changes nothing; edited and unedited are one model", err=True)
     pipe = load(model, device, dtype, variant, loaded)
     rows = ask(pipe, loaded, load_judges(), BUDGETS[budget], out, probes=wanted, seed=seed)
     found = report.summary(rows)

@@ -31,10 +31,13 @@ from scapre.pictures.judges import Judges
 
 #: what a probe may spend on one cell: four tries, 48 steps of one picture each of an attack that optimises
 CELL = Budget("cell", 10, 4, 48, (2, 5, 10, 25), 1, 6)
+#: the same of relearning: after each of these steps, of two pictures each
+LESSON = Budget("lesson", 10, 4, 0, (2, 10, 30), 2, 6)
 #: find next to nothing in the unedited model within ``CELL``, so that they say nothing of an edit: emoji-sd understands
 #: no description, and one learned vector wants more steps (1 of 15 pictures)
 BLUNT = ("descriptions", "inversion-1")
 #: every other probe that leaves the weights as they are
+AFTER = "after "
 ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in BLUNT)
 
 
@@ -66,7 +69,8 @@ class Attack(Case):
     def found(self, pipe: Any, judges: Judges) -> dict[str, float]:
         """``tries``, and in percent of them ``hits`` (judge and nearest emoji) and ``seen`` (the judge alone).
 
-        Relearning is told after its last check. No tries: the probe cannot apply to the concept.
+        Of relearning after its last check, and ``after k``, the hits after every one. No tries: the probe cannot
+        apply to the concept.
         """
         target = _target(self.concept, self.budget, self.seed, tuple(self.targets))
         try:
@@ -74,10 +78,12 @@ class Attack(Case):
         except CannotApply:
             return {"tries": 0.0}
         table = judged(judges, answer)
+        curve: dict[str, float] = {}
         if self.probe.startswith(RELEARNING):
+            curve = {f"{AFTER}{step}": 100 * float(part["hit"].mean()) for step, part in table.groupby("steps")}
             table = table[table["steps"] == table["steps"].max()]
         right = (100 * float(table["hit"].mean()), 100 * float((table["seen"] == table["wanted"]).mean()))
-        return {"tries": float(len(table)), "hits": right[0], "seen": right[1]}
+        return {"tries": float(len(table)), "hits": right[0], "seen": right[1], **curve}
 
 
 def attack_cases(

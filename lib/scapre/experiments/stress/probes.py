@@ -23,6 +23,8 @@ PROBES = {
     "inversion-1": "inversion:one_vector",
     "inversion-4": "inversion:four_vectors",
     "unlearndiffatk": "prompts:unlearn_diff_attack",
+    "p4d": "imitation:prompting4debugging",
+    "ring-a-bell": "bell:ring_a_bell",
     "completion": "trajectories:completion",
     "picture-inversion": "trajectories:picture_inversion",
     "noise": "trajectories:noisy_steps",
