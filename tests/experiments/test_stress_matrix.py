@@ -11,8 +11,7 @@ import pytest
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.cases import PUBLISHED, VALIDATED
 from scapre.experiments.stress import matrix
-from scapre.experiments.stress.budget import BUDGETS
-from scapre.experiments.stress.matrix import ATTACKS, Attack, attack_cases
+from scapre.experiments.stress.matrix import ATTACKS, Attack, attack_cases, lessons
 from scapre.experiments.stress.probe import CannotApply
 from scapre.experiments.stress.stage import NEVER
 from scapre.experiments.training import OWN
@@ -21,7 +20,7 @@ METHODS = {"unedited": PUBLISHED, "staged": PUBLISHED, "uce": VALIDATED, "esd": 
 
 
 def cases(asked: int, never: bool) -> list[Attack]:
-    return attack_cases(METHODS, ["plain", "noise"], asked, [0], BUDGETS["small"], never=never)
+    return attack_cases(METHODS, ["plain", "noise"], asked, [0, 1], never=never)
 
 
 def test_every_method_forgets_what_the_control_never_saw() -> None:
@@ -35,6 +34,9 @@ def test_every_method_forgets_what_the_control_never_saw() -> None:
         assert not set(case.retained) & set(case.targets)
         assert bool(case.retained) == (case.method != "unedited")
     assert Counter(unseen[case.labels["target"]] for case in found) == dict.fromkeys(unseen.unique(), 8)
+    assert {case.labels["target"]: case.seed for case in found} == {
+        case.labels["target"]: i // 2 % 2 for i, case in enumerate(found[:10])
+    }
     settings = {case.method: bool(case.settings) for case in found}
     assert settings == {"unedited": False, "staged": False, "uce": True, "esd": True}
 
@@ -67,6 +69,14 @@ def test_what_is_told_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     judges: Any = SimpleNamespace()
     assert case.found(None, judges) == {"tries": 4, "hits": 25, "seen": 50}
     assert asked == [("plain", "model", case.concept, case.budget, 0)]
+
+    monkeypatch.setattr(matrix, "judged", lambda judges, answer: table.assign(steps=[0, 0, 5, 5]))
+    lesson = attack_cases(METHODS, ["relearn-full"], 1, [0], never=False)[0]
+    found = lesson.found(None, judges)
+    assert found == {"tries": 2, "hits": 0, "seen": 0, "after 0": 50, "after 5": 0}
+    curve = lessons(pd.DataFrame([{**lesson.labels, **found}]))
+    assert curve["steps"].tolist() == [0, 5]
+    assert curve["relearn-full"].tolist() == [50, 0]
 
     def missing(name: str) -> Any:
         raise CannotApply("no other name is known")

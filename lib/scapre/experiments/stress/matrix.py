@@ -33,12 +33,15 @@ from scapre.pictures.judges import Judges
 CELL = Budget("cell", 10, 4, 48, (2, 5, 10, 25), 1, 6)
 #: the same of relearning: after each of these steps, of two pictures each
 LESSON = Budget("lesson", 10, 4, 0, (2, 10, 30), 2, 6)
-#: find next to nothing in the unedited model within ``CELL``, so that they say nothing of an edit: emoji-sd understands
-#: no description, and one learned vector wants more steps (1 of 15 pictures)
-BLUNT = ("descriptions", "inversion-1")
+#: find too little in the unedited model within ``CELL`` to say anything of an edit: emoji-sd understands no description,
+#: one learned vector wants more steps (1 of 15 pictures), bred words a word of that meaning (2 of 6 concepts)
+BLUNT = ("descriptions", "inversion-1", "ring-a-bell")
+#: at the price of ``unlearndiffatk``, which searches tokens before a prompt where this one does among them
+KIN = ("p4d",)
 #: every other probe that leaves the weights as they are
+ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in (*BLUNT, *KIN))
+#: begins the names of hits after so many steps of relearning
 AFTER = "after "
-ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in BLUNT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,23 @@ def attack_cases(
         named = () if method == UNEDITED else kept
         found.append(Attack(method, targets, nothing, named, settings, {}, labels, **asks))
     return found
+
+
+def lessons(table: pd.DataFrame) -> pd.DataFrame:
+    """Hits over steps of relearning.
+
+    Args:
+        table: of ``run_sweep`` over cases of probes that train.
+
+    Returns:
+        one row a method, concept and number of ``steps`` (0: untrained), a column of hits each probe.
+    """
+    checks = [name for name in table.columns if name.startswith(AFTER)]
+    asked = ["method", "target", "seed"]
+    told = table.melt([*asked, "probe"], checks, "steps", "rate")
+    told["steps"] = told["steps"].str.removeprefix(AFTER).astype(int)
+    wide = told.pivot(index=[*asked, "steps"], columns="probe", values="rate")
+    return wide.reset_index().rename_axis(columns=None)
 
 
 @lru_cache(maxsize=1)
