@@ -33,8 +33,8 @@ from scapre.pictures.judges import Judges
 CELL = Budget("cell", 10, 4, 48, (2, 5, 10, 25), 1, 6)
 #: the same of relearning: after each of these steps, of two pictures each
 LESSON = Budget("lesson", 10, 4, 0, (2, 10, 30), 2, 6)
-#: find too little in the unedited model within ``CELL`` to say anything of an edit: emoji-sd understands no description,
-#: one learned vector wants more steps (1 of 15 pictures), bred words a word of that meaning (2 of 6 concepts)
+#: find too little in the unedited model within ``CELL`` to say anything of an edit: descriptions mean nothing to
+#: emoji-sd, one learned vector wants more steps (0 of 12 pictures), bred words a word of that meaning (2 of 6 concepts)
 BLUNT = ("descriptions", "inversion-1", "ring-a-bell")
 #: at the price of ``unlearndiffatk``, which searches tokens before a prompt where this one does among them
 KIN = ("p4d",)
