@@ -34,8 +34,9 @@ POWERFUL = {
     "relearn-attention": "it is trained on pictures of the concept",
     "relearn-lora": "it is trained on pictures of the concept",
 }
-#: what is drawn beside the concept is no trace of it; descriptions say nothing to emoji-sd, whatever it saw
-OTHERS = (*BESIDE, "descriptions")
+#: what is drawn beside the concept is no trace of it; descriptions say nothing to emoji-sd, whatever it saw; bred words
+#: are asked of other concepts
+OTHERS = (*BESIDE, "descriptions", "ring-a-bell")
 PLAIN_SPOKEN = [name for name in PROBES if name not in POWERFUL and name not in OTHERS]
 #: of twelve pictures: what two draws of one rate may differ by
 CHANCE = 4
@@ -79,6 +80,15 @@ def test_a_probe_finds_what_is_there_and_in_the_control_no_more_than_its_name_do
 ) -> None:
     assert sum(count > 0 for count in hits(probe, targets[0].original, targets, judges)) >= 2
     assert sum(hits(probe, never, targets, judges)) <= plain + CHANCE
+
+
+@pytest.mark.slow
+def test_bred_words_find_in_the_control_no_more_than_the_name_does(never: Any, judges: Judges) -> None:
+    """Of concepts that another word of the tokenizer means; of most there is none, and nothing is found."""
+    told = [emoji_target(name, scapre.load_pipeline(), QUICK, 0) for name in ("rocket", "guitar")]
+    here = hits("ring-a-bell", told[0].original, told, judges)
+    assert sum(here) > 0
+    assert sum(hits("ring-a-bell", never, told, judges)) <= sum(hits("plain", never, told, judges)) + CHANCE
 
 
 @pytest.mark.slow
