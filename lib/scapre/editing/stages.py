@@ -97,8 +97,17 @@ def prepare_stages(pipe: Any, memory: Memory, values: Mapping[str, Any], *, prog
     # contexts carry 1/√share on both sides, so their moments are sums over concepts
     mean = s.kept_gram / max(1, len(s.retained))
     moment = torch.lerp(mean, vocabulary.contexts, share)
-    solver = last_stage(alone, moment, **settings)
+    solver = last_stage(alone, moment, guarded=_guarded(pipe, about["targets"][:named], about), **settings)
     return Stages(edited, facts, memory, solver, Read(now, *watched), words)
+
+
+def _guarded(pipe: Any, targets: Sequence[str], about: Mapping[str, Any]) -> Tensor | None:
+    """Moment of the contexts of what is to stay and shares a word with a target."""
+    told = {token for ids in read_tokens(pipe, targets) for token in ids[0]}
+    near = [n for n, ids in zip(about["retained"], read_tokens(pipe, about["retained"])) if told & set(ids[0])]
+    if not near:
+        return None
+    return gather(pipe, near, templates=about["templates"]).gram
 
 
 def _prompts(names: Sequence[str], sentences: Sequence[str]) -> list[str]:

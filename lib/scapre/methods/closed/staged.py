@@ -69,6 +69,7 @@ def last_stage(
     ridge: float,
     erase_scale: float,
     retain_scale: float,
+    guarded: Tensor | None = None,
 ) -> Solver:
     """Solve every ``to_k`` and ``to_v`` for what an unedited text encoder tells of the targets.
 
@@ -85,6 +86,8 @@ def last_stage(
     push = erase_scale / len(statistics.targets)
     gram, cross = push * statistics.gram, push * statistics.cross
     base = ridge * torch.eye(statistics.width, dtype=torch.float64, device=kept.device) + retain_scale * kept
+    if guarded is not None:
+        base = base + push * guarded
     system = base + gram
     matrix = torch.cholesky_solve((base + cross).T, torch.linalg.cholesky(system)).T
     facts = {"condition": condition_number(system)}
