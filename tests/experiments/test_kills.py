@@ -25,7 +25,7 @@ def test_a_sweep_survives_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / "begun" / f"{pictures['picture'].iloc[0]}.{os.getpid()}").touch()
         return {"unlearn": float(pictures["picture"].iloc[0]), "filler": "x" * 50_000}
 
-    monkeypatch.setattr(case_module, "stage", lambda: (None, None))
+    monkeypatch.setattr(case_module, "stage", lambda *_: (None, None))
     monkeypatch.setattr(case_module, "trial", trial)
     (tmp_path / "begun").mkdir()
     done: set[str] = set()
