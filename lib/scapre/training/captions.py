@@ -102,6 +102,15 @@ class Vocabulary:
             return self.plain[pick(len(self.plain))].format(c=name)
         return self.styled[pick(len(self.styled))].format(c=name, s=self.styles[style])
 
+    def captions(self, pictures: int, each: int, styled: int, seed: int = 0) -> list[str]:
+        """Draw the sentences of pictures, style fastest: ``each`` a picture, the first ``styled`` name its style."""
+        generator, styles = torch.Generator().manual_seed(seed), len(self.styles)
+        return [
+            self.caption(i // styles, i % styles if c < styled else None, generator)
+            for i in range(pictures)
+            for c in range(each)
+        ]
+
     def corpus(self) -> list[str]:
         """Every name in every sentence: what the tokenizer learns its vocabulary from."""
         names = [n for group in self.concepts for n in group]

@@ -97,13 +97,7 @@ def build_pool(images: Tensor, vocabulary: Vocabulary, tokenizer: Any, text: Any
     Args:
         images: ``(concepts · styles, 3, H, W)`` in [−1, 1], style fastest.
     """
-    generator = torch.Generator().manual_seed(seed)
-    styles = len(vocabulary.styles)
-    words = [
-        vocabulary.caption(i // styles, i % styles if c < STYLED else None, generator)
-        for i in range(len(images))
-        for c in range(CAPTIONS)
-    ]
+    words = vocabulary.captions(len(images), CAPTIONS, STYLED, seed)
     latents = torch.cat([vae.encode(b).latent_dist.mean for b in images.split(256)])
     return Pool(latents * vae.config.scaling_factor, encode_sentences([*words, ""], tokenizer, text))
 
