@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -33,14 +35,17 @@ def kill(job: Callable[[], object], begun: Callable[[], bool], seconds: float) -
     if child == 0:
         try:
             job()
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+            os._exit(1)
+        os._exit(0)
     _wait(child, begun, PATIENCE)
     _wait(child, lambda: False, seconds)
-    os.kill(child, signal.SIGKILL)
-    at_work = os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    assert begun()
-    return at_work
+    # a child that hangs says where it does: pytest's faulthandler answers this signal
+    os.kill(child, signal.SIGKILL if begun() else signal.SIGABRT)
+    ended = os.waitpid(child, 0)[1]
+    assert begun(), f"the child ended with status {ended} before it had begun; it says why in the captured stderr"
+    return os.WIFSIGNALED(ended)
 
 
 def _wait(child: int, done: Callable[[], bool], seconds: float) -> None:
