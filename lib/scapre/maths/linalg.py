@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BLOCK = 384  # columns of a product of rows with themselves that are computed at once
+BLOCK = 192  # columns of a product of rows with themselves that are computed at once
 #: cosine of features above which one concept cannot stand in for another; costs nothing on the validation concepts
 NEARLY_SAME = 0.85
 

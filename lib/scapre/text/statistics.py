@@ -62,10 +62,15 @@ class ConceptStatistics:
         """The same with contexts of targets and replacements from the last content token on."""
         return replace(self, contexts=self.contexts.from_content())
 
-    @cached_property
+    @property
     def gram(self) -> Tensor:
         """S = Σ_k Σ_t c_{k,t} c_{k,t}ᵀ, ``(d, d)`` float64 (Eq. 4)."""
-        return second_moment(self.contexts.targets)
+        return self._moments[0]
+
+    @property
+    def cross(self) -> Tensor:
+        """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
+        return self._moments[1]
 
     @cached_property
     def kept_gram(self) -> Tensor:
@@ -73,17 +78,18 @@ class ConceptStatistics:
         return second_moment(self.kept)
 
     @cached_property
-    def cross(self) -> Tensor:
-        """X = Σ_k Σ_t ñ_t c_{k,t}ᵀ, ``(d, d)`` float64: a layer's right-hand side is W₀X."""
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """S and X in one pass: of millions of contexts, widening them to float64 costs as much as X."""
         pairs = self.contexts
-        total = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.targets.device)
-        for chunk, owner in zip(pairs.targets.split(CHUNK), pairs.anchor_of.split(CHUNK), strict=True):
+        gram, cross = torch.zeros(2, self.width, self.width, dtype=torch.float64, device=self.targets.device)
+        for narrow, owner in zip(pairs.targets.split(CHUNK), pairs.anchor_of.split(CHUNK), strict=True):
+            chunk = narrow.double()
+            add_upper(gram, chunk.flatten(0, 1))
             # Targets of one replacement share it, so their contexts are added up before the product.
             kinds, place = owner.unique(return_inverse=True)
-            shape = (len(kinds), *chunk.shape[1:])
-            sums = torch.zeros(shape, dtype=torch.float64, device=chunk.device).index_add_(0, place, chunk.double())
-            total += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
-        return total
+            sums = chunk.new_zeros(len(kinds), *chunk.shape[1:]).index_add_(0, place, chunk)
+            cross += pairs.anchors[kinds].flatten(0, 1).double().T @ sums.flatten(0, 1)
+        return mirrored(gram), cross
 
 
 def matched(statistics: ConceptStatistics, owner: Tensor | None = None) -> ConceptStatistics:
