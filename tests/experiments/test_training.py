@@ -23,7 +23,8 @@ BEST = {"learning_rate": 1e-3, "steps": 20}
 def settled(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "results" / training.BOOK
     folder.mkdir(parents=True)
-    pd.DataFrame({"method": ["esd"], "point": [OWN], "settings": [json.dumps(BEST)]}).to_csv(folder / "best.csv")
+    best = {"method": ["esd", "spm"], "point": [OWN, LIGHT], "settings": [json.dumps(BEST)] * 2}
+    pd.DataFrame(best).to_csv(folder / "best.csv")
     monkeypatch.setattr(training, "data_folder", lambda: tmp_path)
 
 
@@ -58,6 +59,9 @@ def test_strips_follow_one_case_and_end_in_it(settled: None) -> None:
     assert films[-1].targets == stage(["esd"], [10], [1], 48)[0].targets
     assert unedited.pictures.equals(films[0].pictures)
     assert len(unedited.pictures) == 3
+    *_, light = strips(["spm"], 10, 1, [1.0], LIGHT)
+    assert light.targets == films[-1].targets
+    assert light.settings == BEST
 
 
 def test_what_was_not_tried_is_said(settled: None) -> None:

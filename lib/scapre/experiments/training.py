@@ -121,7 +121,7 @@ def stage(
     ]
 
 
-def strips(methods: Sequence[str], n: int, order: int, parts: Sequence[float]) -> list[Case]:
+def strips(methods: Sequence[str], n: int, order: int, parts: Sequence[float], point: str = OWN) -> list[Case]:
     """The stage's case of ``n`` targets after parts of its steps: one target, one named and one bystander are drawn.
 
     The first case is the unedited model; the label ``steps`` counts.
@@ -130,7 +130,7 @@ def strips(methods: Sequence[str], n: int, order: int, parts: Sequence[float]) -
     sides = {"unlearn": mixed[:1], "preserve": [mixed[-2 * HELD]], "bystander": mixed[-HELD:][:1]}
     pictures = plan_sides(sides, [GALLERY_STYLE], [order])
     cases = [Case(UNEDITED, mixed[:n], pictures, labels={"steps": 0})]
-    for case in stage(methods, [n], [order], 1):
+    for case in stage(methods, [n], [order], 1, point):
         for steps in (round(part * case.settings["steps"]) for part in parts):
             settings = case.settings | {"steps": steps}
             cases.append(replace(case, pictures=pictures, settings=settings, labels={"steps": steps}))
