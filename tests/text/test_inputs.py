@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from dits import JOINT, PLAIN, small_dit
+from scapre.concepts.lists import sentences_of
+from scapre.maths.linalg import nearest
 from scapre.model.capture import call_pipeline, read_layers
 from scapre.text import inputs
-from scapre.text.embeddings import Encoded, pair_contexts, pair_whole, remember_prompts
+from scapre.text.embeddings import Encoded, pair_contexts, pair_whole, reaching_back, remember_prompts
 from scapre.text.inputs import _check_alone, front_of, read_inputs
 from scapre.text.statistics import scaled, together
 from scapre.text.streams import gather_streams
@@ -116,14 +118,26 @@ def test_encoders_that_read_both_ways_are_told_from_causal_ones() -> None:
     assert front_of(pipe_of("sd3")).both_ways == {"context_embedder#1"}  # T5, not CLIP
 
 
-def test_where_every_token_knows_the_name_all_are_contexts() -> None:
-    streams = gather_streams(pipe_of("pixart-sigma"), ["a picture of a red car"], anchors="a picture of a boat")
-    found = next(iter(streams.values()))
-    read = next(iter(read_inputs(pipe_of("pixart-sigma"), ["a picture of a red car"]).values()))
-    rows = read.hidden[0, 1:7].double()  # six words and an end; the first has no partner in five words
-    rows *= front_of(pipe_of("pixart-sigma")).scale(next(iter(streams)))
-    assert found.contexts.targets[0].any(-1).sum() == 6
-    assert torch.allclose(found.gram, rows.T @ rows, atol=1e-4)
+def test_where_every_token_knows_the_name_all_its_tokens_are_contexts() -> None:
+    pipe, name = pipe_of("pixart-sigma"), "red car"
+    for sentences, before in (("name", 0), ("sentences", 4)):
+        streams = gather_streams(pipe, [name], anchors="boat", templates=sentences)
+        found, said = next(iter(streams.values())), sentences_of(sentences)[-1].format(name)
+        rows = next(iter(read_inputs(pipe, [said]).values())).hidden[0, before:]
+        rows = rows * front_of(pipe).scale(next(iter(streams))) * found.share**-0.5
+        stands = found.contexts.targets[-1].any(-1)
+        assert stands.sum() == 3  # two words and an end
+        assert torch.allclose(found.contexts.targets[-1][stands], rows, atol=1e-4)
+
+
+def test_anchors_chosen_later_are_paired_as_if_named() -> None:
+    asked: dict[str, Any] = {"retained": ["boat", "a picture of a tree"], "templates": "sentences"}
+    pipe, names = pipe_of("pixart-sigma"), ["red car", "cat"]
+    for found in gather_streams(pipe, names, anchors=None, **asked).values():
+        chosen = [asked["retained"][i] for i in nearest(found.targets, found.retained).tolist()]
+        told = next(iter(gather_streams(pipe, names, anchors=chosen, **asked).values()))
+        assert torch.allclose(found.gram, told.gram, atol=1e-4)
+        assert torch.allclose(found.cross, told.cross, atol=1e-4)
 
 
 def test_features_come_at_the_size_the_settings_are_chosen_for() -> None:
@@ -132,14 +146,21 @@ def test_features_come_at_the_size_the_settings_are_chosen_for() -> None:
             assert found.targets.norm(dim=1).mean() == pytest.approx(28, rel=1e-4)
 
 
-def test_contexts_ahead_pair_around_the_last_content_token() -> None:
-    rows = torch.arange(1.0, 6.0)[None, :, None]
-    target = Encoded(rows, torch.tensor([3]), torch.tensor([5]), both_ways=True)
-    anchor = Encoded(10 * rows, torch.tensor([1]), torch.tensor([2]), both_ways=True)
-    pairs = pair_contexts(target, anchor, torch.tensor([0]), ahead=3)
+def test_tokens_of_a_name_beyond_its_replacements_answer_like_the_first_of_it() -> None:
+    rows = torch.arange(1.0, 7.0)[None, :, None]
+    target = Encoded(rows, torch.tensor([4]), torch.tensor([6]), both_ways=True, begins=torch.tensor([1]))
+    anchor = Encoded(10 * rows, torch.tensor([2]), torch.tensor([4]), both_ways=True, begins=torch.tensor([1]))
+    pairs = pair_contexts(target, anchor, torch.tensor([0]), ahead=5)
     both = torch.stack([pairs.targets[0, :, 0], pairs.anchors[0, :, 0]], 1)
-    assert both[both[:, 0] != 0].tolist() == [[3.0, 10.0], [4.0, 20.0]]  # the end of the target has no partner
-    assert pairs.last.tolist() == [3]
+    found = both[both[:, 0] != 0].tolist()
+    assert found == [[2.0, 20.0], [3.0, 20.0], [4.0, 20.0], [5.0, 30.0], [6.0, 40.0]]
+    assert pairs.last.tolist() == [5]
+
+
+def test_a_list_reaches_back_from_where_its_names_begin() -> None:
+    kept = torch.tensor([[0.0, 0.0, 3.0, 4.0], [0.0, 2.0, 3.0, 0.0]])[..., None]
+    assert reaching_back(kept, torch.tensor([2, 2]))[..., 0].tolist() == [[3.0, 3.0, 3.0, 4.0], [2.0, 2.0, 3.0, 0.0]]
+    assert reaching_back(kept, torch.tensor([0, 0])) is kept  # a causal encoder's
 
 
 def test_whole_prompts_end_where_the_mask_ends() -> None:

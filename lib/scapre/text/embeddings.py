@@ -21,12 +21,14 @@ class Encoded:
 
     ``last`` of an empty prompt is 0, the start token, as in the released code. ``live (m,)`` positions count, those
     behind them are padding that attention masks; None: all do. ``both_ways``: every token knows the whole sentence.
+    ``begins (m,)``: the first token of the name in a sentence; None: not asked.
     """
 
     hidden: Tensor
     last: Tensor
     live: Tensor | None = None
     both_ways: bool = False
+    begins: Tensor | None = None
 
     @property
     def ends(self) -> Tensor:
@@ -194,21 +196,38 @@ def pair_contexts(targets: Encoded, anchors: Encoded, anchor_of: Tensor, ahead: 
     f_o … T−1−(f−f_o) and the replacement f_n … T−1−(f−f_n): equally many. Positions that a mask hides are none.
 
     Args:
-        ahead: how many positions before the last content token take part as well, where both sides have them.
+        ahead: how many tokens of a name before its last take part as well (``Encoded.begins``). The replacement's first
+            then stands for all that a target has before it, its end for what a target has behind it.
     """
     step = torch.arange(targets.hidden.shape[1] + ahead, device=targets.hidden.device) - ahead
 
-    def shift(encoded: Encoded) -> tuple[Tensor, Tensor]:
+    def shift(encoded: Encoded, repeated: bool) -> tuple[Tensor, Tensor]:
+        begins = (encoded.last if encoded.begins is None else encoded.begins)[:, None]
         place = encoded.last[:, None] + step
-        there = (place >= 0) & (place < encoded.ends[:, None])
-        place = torch.minimum(place.clamp(min=0), encoded.ends[:, None] - 1)
-        return torch.gather(encoded.hidden, 1, place[..., None].expand(-1, -1, encoded.hidden.shape[2])), there
+        there = (place >= begins) & (place < encoded.ends[:, None])
+        place = torch.minimum(torch.maximum(place, begins), encoded.ends[:, None] - 1)
+        rows = torch.gather(encoded.hidden, 1, place[..., None].expand(-1, -1, encoded.hidden.shape[2]))
+        return rows, there | repeated
 
-    (rows, mine), (instead, theirs) = shift(targets), shift(anchors)
+    (rows, mine), (instead, theirs) = shift(targets, False), shift(anchors, ahead > 0)
     paired = mine & theirs[anchor_of]
     longest = int(paired.any(0).nonzero().max()) + 1
     first = torch.full_like(targets.last, ahead), torch.full_like(anchors.last, ahead)
     return Contexts((rows * paired[..., None])[:, :longest], instead[:, :longest], anchor_of, *first)
+
+
+def reaching_back(contexts: Tensor, last: Tensor) -> Tensor:
+    """Let the first token of each name stand at the free places before it, as ``pair_contexts`` does of replacements.
+
+    Args:
+        contexts: ``(r, L, d)``, zero where nothing stands.
+        last: places of the last content tokens among the L, ``(r,)``; where they are the first places none is free.
+    """
+    if not last.any():
+        return contexts
+    begins = torch.minimum(contexts.any(-1).int().argmax(1), last)
+    place = torch.maximum(torch.arange(contexts.shape[1], device=contexts.device), begins[:, None])
+    return torch.gather(contexts, 1, place[..., None].expand(-1, -1, contexts.shape[2]))
 
 
 def pair_whole(targets: Encoded, anchors: Encoded, anchor_of: Tensor) -> Contexts:

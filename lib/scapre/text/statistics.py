@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from scapre.maths.linalg import add_upper, mirrored, nearest
-from scapre.text.embeddings import Contexts
+from scapre.text.embeddings import Contexts, reaching_back
 
 CHUNK = 256  # concepts a product: bounds memory, changes nothing else
 
@@ -108,11 +108,12 @@ def matched(statistics: ConceptStatistics, owner: Tensor | None = None) -> Conce
     anchor_of = places.flatten()
     targets, kept = statistics.contexts.targets, statistics.kept
     length = min(targets.shape[1], kept.shape[1])
+    kept = reaching_back(kept[:, :length], statistics.kept_last)
     used, owner_of = anchor_of.unique(return_inverse=True)  # a long list may lie on disk: most of it stays there
-    present = kept[used, :length].any(-1)[owner_of]
+    present = kept[used].any(-1)[owner_of]
     contexts = Contexts(
         targets[:, :length] * present[..., None],
-        kept[:, :length],
+        kept,
         anchor_of,
         statistics.contexts.last,
         statistics.kept_last,

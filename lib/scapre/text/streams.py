@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -19,9 +20,10 @@ from scapre.text.inputs import front_of, read_inputs
 from scapre.text.statistics import ConceptStatistics, matched, scaled
 
 Positions = Literal["content", "whole"]
-#: positions before the last content token that are contexts where every token knows the whole sentence; one number for
-#: all, so that memories join
+#: tokens of a name before its last that are contexts where every token knows the whole sentence; one number for all,
+#: so that memories join
 AHEAD = 24
+FIRST = "cat"  # one token of its own to every tokenizer: where it stands a name begins
 
 
 def gather_streams(
@@ -38,7 +40,8 @@ def gather_streams(
     """Read every prompt once as the layers do, and collect what the solvers need of each stream, at CLIP's size.
 
     Where the layers read the text encoders' output as it is, that is ``gathering.gather``. Contexts of an encoder
-    whose every token knows the whole sentence (T5, BERT) also hold the positions before the last content token.
+    whose every token knows the whole sentence (T5, BERT) hold all tokens of a name: in a causal one "and knife" knows
+    what "fork" does not, here each of the three gives "fork and knife" away.
 
     Args:
         anchors: None replaces each target by its nearest retained concept of the first stream, in the same sentences.
@@ -60,10 +63,13 @@ def gather_streams(
         raise ConceptError(f"the anchor {cut[0]!r} is longer than the text encoder reads; shorten it")
     sentences, unique = sentences_of(templates), list(dict.fromkeys(named))
 
+    starts = read_inputs(pipe, [sentence.format(FIRST) for sentence in sentences])
+
     def say(names: Sequence[str]) -> dict[str, Encoded]:
         # a blank stays blank, as in ``gather``
         said = [s.format(n) if n.strip() else n for n in names for s in sentences]
-        return read_inputs(pipe, said, progress=progress)
+        read = read_inputs(pipe, said, progress=progress)
+        return {name: _begun(each, starts[name].last) for name, each in read.items()}
 
     erase, blank, instead, keep = say(wanted), read_inputs(pipe, [""]), say(unique), say(kept) if kept else {}
     owner = torch.tensor([unique.index(a) for a in named], device=exact_device(pipe.device))
@@ -76,6 +82,17 @@ def gather_streams(
     first = next(iter(streams.values()))
     chosen = nearest(first.targets, first.retained)
     return {name: matched(each, chosen) for name, each in streams.items()}
+
+
+def _begun(read: Encoded, starts: Tensor) -> Encoded:
+    """Say where names begin if every token of them knows them; a blank, which is in no sentence, ends where it begins.
+
+    Args:
+        starts: the name's place in each sentence.
+    """
+    if not read.both_ways:
+        return read
+    return replace(read, begins=torch.minimum(starts.repeat(len(read.last) // len(starts)), read.last))
 
 
 def _collected(
