@@ -13,6 +13,7 @@ import pytest
 from safetensors.torch import load_file
 from scapre.cli import app
 from scapre.cli.commands import NO_MEMORY, sentence
+from scapre.experiments.stress.budget import BUDGETS, Budget
 from scapre.patch.patch import Patch
 from scapre.pool import JobError
 from typer.testing import CliRunner
@@ -74,7 +75,9 @@ def test_repeated_kept_names_and_styles_among_objects_are_said(tmp_path: Path) -
     assert "note: no style is kept, so ink turns into an object" in text
 
 
-def test_an_edit_that_changes_nothing_is_told_and_survives_every_command(tmp_path: Path) -> None:
+def test_an_edit_that_changes_nothing_is_told_and_survives_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "x.safetensors"
     text = run("erase", "--targets", "dog", "--retain", "cat, fox", "-s", "threshold=1e6", "--out", out)
     assert "warning: the edit changes nothing" in text
@@ -85,6 +88,11 @@ def test_an_edit_that_changes_nothing_is_told_and_survives_every_command(tmp_pat
     (tmp_path / "p.csv").write_text("prompt\na cat\n")
     run("generate", "--prompts", tmp_path / "p.csv", "--patch", out, "--out", tmp_path / "drawn", *FAST)
     assert [p.name for p in (tmp_path / "drawn").glob("*.png")] == ["0_0.png"]
+    monkeypatch.setitem(BUDGETS, "small", Budget("small", 1, 1, 0, (), 1, 1))
+    text = run("stress", "--patch", out, "--probes", "plain", "--out", tmp_path / "asked")
+    assert "warning: this patch changes nothing; edited and unedited are one model" in text
+    rates = pd.read_csv(tmp_path / "asked" / "table.csv").set_index("model")["rate"]
+    assert rates["edited"] == rates["unedited"]
 
 
 def test_an_edit_of_too_little_is_warned_of(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The control that never saw the concepts: what a probe finds in it is not the denoiser's knowledge of them.
+"""What each probe finds in emoji-sd, and in the control that never saw the concepts, where it is no knowledge of them.
 
 Only its denoiser never saw them. The text encoder is emoji-sd's, which was trained beside pictures of all 400, so that
 a name's features tell what it looks like, and the control draws some of the twenty by name (its card says how many). So
@@ -7,19 +7,21 @@ a probe is held against plain sampling of the control, not against nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import scapre
 from scapre.experiments.stress import run
-from scapre.experiments.stress.budget import Budget
+from scapre.experiments.stress.matrix import CELL
 from scapre.experiments.stress.probe import Target
 from scapre.experiments.stress.probes import BESIDE, PROBES, find_probe
 from scapre.experiments.stress.stage import emoji_target
 from scapre.model.backbones import load_control
 from scapre.pictures.judges import Judges, load_judges
 
-QUICK = Budget("quick", targets=3, pictures=4, steps=60, checks=(2,), batch=4, shots=6)
+#: what notebook 15 gives a cell, and a quarter more of an attack that optimises; two steps of relearning
+QUICK = replace(CELL, steps=60, checks=(2,))
 #: of ``unseen.csv``; of three kinds, each with other names and a description
 NAMES = ("hamburger", "jack o lantern", "camera")
 
@@ -84,8 +86,10 @@ def test_a_probe_finds_what_is_there_and_in_the_control_no_more_than_its_name_do
 
 @pytest.mark.slow
 def test_bred_words_find_in_the_control_no_more_than_the_name_does(never: Any, judges: Judges) -> None:
-    """Of concepts that another word of the tokenizer means; of most there is none, and nothing is found."""
+    """Of concepts that another word of the tokenizer means ("spaceship"); most have none."""
     told = [emoji_target(name, scapre.load_pipeline(), QUICK, 0) for name in ("rocket", "guitar")]
+    said = find_probe("ring-a-bell")(told[0].original, told[0], QUICK, 0).table["prompt"]
+    assert said.str.contains("spaceship").any()
     here = hits("ring-a-bell", told[0].original, told, judges)
     assert sum(here) > 0
     assert sum(hits("ring-a-bell", never, told, judges)) <= sum(hits("plain", never, told, judges)) + CHANCE

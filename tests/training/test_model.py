@@ -75,8 +75,8 @@ def test_pictures_are_right(pipe: Any, judges: Judges) -> None:
 @pytest.mark.slow
 def test_a_known_edit_behaves_as_on_stable_diffusion(pipe: Any, judges: Judges) -> None:
     cases = ((True, "styled", (10,)), (False, "name", (10, 50)))
-    table = uce_behaviour(pipe, judges, cases, most=1).set_index(["kept", "n"])
-    # one choice of targets and 120 pictures; the committed table, compared below, has them all
+    table = uce_behaviour(pipe, judges, cases, most=1, limit=24).set_index(["kept", "n"])
+    # one choice of targets, 24 pictures a side; the committed table, compared below, has them all
     assert table.loc[(True, 10), "unlearn"] <= 25
     assert table.loc[(True, 10), "preserve"] >= 85
     assert table.loc[(False, 50), "preserve"] <= 50

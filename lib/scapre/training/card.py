@@ -121,7 +121,11 @@ UCE_CASES = (
 
 
 def uce_behaviour(
-    pipe: Any, judges: Judges, cases: Sequence[tuple[bool, str, Sequence[int]]] = UCE_CASES, most: int = 20
+    pipe: Any,
+    judges: Judges,
+    cases: Sequence[tuple[bool, str, Sequence[int]]] = UCE_CASES,
+    most: int = 20,
+    limit: int = DRAWN,
 ) -> pd.DataFrame:
     """Erase random targets by UCE at its published settings, with and without kept concepts.
 
@@ -129,6 +133,7 @@ def uce_behaviour(
 
     Args:
         most: upper bound on the trials of a case.
+        limit: pictures a side of a trial.
     """
     remember_prompts(pipe)
     rows: list[tuple[bool, str, int, int, float, float]] = []
@@ -139,7 +144,7 @@ def uce_behaviour(
         mixed = np.random.default_rng(order).permutation(judges.objects).tolist()
         targets, kept = mixed[:n], mixed[n:] if keep else ()
         # The last hundred of an order are never targets.
-        pictures = plan_sides({"unlearn": targets, "preserve": mixed[-100:]}, list(STYLES), (order,), DRAWN)
+        pictures = plan_sides({"unlearn": targets, "preserve": mixed[-100:]}, list(STYLES), (order,), limit)
         if order not in unedited:
             unedited[order] = trial(pipe, judges, None, pictures)["preserve"]
         patch = erase(pipe, targets, anchors="", retained=kept, templates=words, method="uce", progress=False)
