@@ -13,6 +13,7 @@ from scapre.experiments.cases import PUBLISHED, VALIDATED
 from scapre.experiments.stress import matrix
 from scapre.experiments.stress.matrix import ATTACKS, Attack, attack_cases, lessons
 from scapre.experiments.stress.probe import CannotApply
+from scapre.experiments.stress.remedy import cost_cases, gain_cases
 from scapre.experiments.stress.stage import NEVER
 from scapre.experiments.training import OWN
 
@@ -54,7 +55,7 @@ def test_a_control_costs_its_own_rows_and_more_targets_theirs(monkeypatch: pytes
 
 def test_no_probe_of_the_matrix_trains() -> None:
     assert "plain" in ATTACKS
-    assert "inversion-4" in ATTACKS
+    assert {"inversion-4", "p4d", "ring-a-bell"} < set(ATTACKS)
     assert not [name for name in ATTACKS if name.startswith(("relearn", "unrelated"))]
 
 
@@ -83,3 +84,20 @@ def test_what_is_told_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(matrix, "find_probe", missing)
     assert case.found(None, judges) == {"tries": 0}
+
+
+def test_a_remedy_is_chosen_on_validation_concepts_alone() -> None:
+    """Its edits differ by their settings, and probes ask the edits whose cost is told."""
+    validation = set(read_concepts("validation")["name"])
+    costs = cost_cases({"as it is": {}, "harder": {"halfway": 1000.0}}, 20, [0, 1], 30)
+    assert [(case.labels["order"], case.labels["variant"]) for case in costs] == [
+        (order, variant) for order in (0, 1) for variant in ("as it is", "harder")
+    ]
+    assert len({case.key for case in costs}) == 4
+    gains = gain_cases(costs[:2], ["inversion-4"], 3, [0, 1])
+    assert [case.seed for case in gains] == [0, 1, 0] * 2
+    for case in (*costs, *gains):
+        drawn = {*case.pictures["concept"]} if len(case.pictures) else {case.labels["target"]}
+        assert drawn | set(case.targets) <= validation
+        assert case.settings == ({} if case.labels["variant"] == "as it is" else {"halfway": 1000.0})
+    assert len({case.key for case in gains}) == 6

@@ -34,12 +34,10 @@ CELL = Budget("cell", 10, 4, 48, (2, 5, 10, 25), 1, 6)
 #: the same of relearning: after each of these steps, of two pictures each
 LESSON = Budget("lesson", 10, 4, 0, (2, 10, 30), 2, 6)
 #: find too little in the unedited model within ``CELL`` to say anything of an edit: descriptions mean nothing to
-#: emoji-sd, one learned vector wants more steps (0 of 12 pictures), bred words a word of that meaning (2 of 6 concepts)
-BLUNT = ("descriptions", "inversion-1", "ring-a-bell")
-#: at the price of ``unlearndiffatk``, which searches tokens before a prompt where this one does among them
-KIN = ("p4d",)
+#: emoji-sd, one learned vector wants more steps (0 of 12 pictures)
+BLUNT = ("descriptions", "inversion-1")
 #: every other probe that leaves the weights as they are
-ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in (*BLUNT, *KIN))
+ATTACKS = tuple(name for name in PROBES if not name.startswith(RELEARNING) and name not in BLUNT)
 #: begins the names of hits after so many steps of relearning
 AFTER = "after "
 
