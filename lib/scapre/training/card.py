@@ -132,8 +132,7 @@ def uce_behaviour(
     Preserve is relative to the unedited model on the same pictures, in percent.
 
     Args:
-        most: upper bound on the trials of a case.
-        limit: pictures a side of a trial.
+        most, limit: upper bounds on the trials of a case, and on the pictures a side of a trial.
     """
     remember_prompts(pipe)
     rows: list[tuple[bool, str, int, int, float, float]] = []
