@@ -10,9 +10,10 @@ import pytest
 from scapre.concepts.lists import read_concepts
 from scapre.experiments import cases as experiments
 from scapre.experiments.ablation import ABLATIONS, STAGES, SUMMED, ablation_cases, stage_cases
-from scapre.experiments.case import UNEDITED, Case
+from scapre.experiments.case import UNEDITED, Case, edit
 from scapre.experiments.cases import (
     BLANK,
+    CROWD,
     MANY,
     VALIDATED,
     WORDS,
@@ -25,10 +26,11 @@ from scapre.experiments.cases import (
     vocabulary,
 )
 from scapre.experiments.styles import NO_STYLE, OTHER_STYLE, STYLE_WORD, style_cases, style_reach_cases
-from scapre.experiments.tries import crowd_cases, validation_cases
+from scapre.experiments.tries import WORDED, crowd_cases, validation_cases
 from scapre.methods.closed.names import CLOSED
 from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, complete
+from toys import tiny_pipe
 
 NAMES, VALIDATION = vocabulary()
 
@@ -90,6 +92,31 @@ def test_the_vocabulary_is_offered_to_keep_without_the_targets(make: Callable[[s
 def test_look_alikes_that_are_not_named_are_no_words_to_keep_either() -> None:
     for case in precision_cases(["dp"], [0], 9, WORDS, named=False):
         assert not set(case.retained) & (sides(case)["preserve"] | set(case.targets))
+
+
+def test_a_peer_is_tried_in_the_crowd_with_the_vocabulary_kept() -> None:
+    for method, knobs in WORDED.items():
+        tried = crowd_cases({method: knobs}, [100], [0], 36, CROWD)
+        (plain,) = crowd_cases({"staged": {"blocks": (4,)}}, [100], [0], 36)
+        assert len({case.key for case in tried}) == TRIES
+        for case in tried:
+            assert case.targets == plain.targets
+            assert case.pictures.equals(plain.pictures)
+            assert set(own_words()) <= {*case.retained, *case.targets}
+        assert sum(len(values) > 1 for values in knobs.values()) == 2
+
+
+def test_in_the_crowd_replacements_are_concepts_and_words_are_kept_beside_them() -> None:
+    (case,) = scaling_cases(["emcid-closed"], [10], [0], 12, CROWD)
+    concepts = case.retained[: case.options["among"]]
+    assert set(concepts) <= {*NAMES, *VALIDATION}
+    assert set(case.retained) - set(concepts) <= set(own_words())
+    assert scaling_cases(["emcid-closed"], [10], [0], 12, WORDS)[0].options == {}
+    small = Case("emcid-closed", ["cat", "lemon"], case.pictures, ["dog", "sun", "boat"], options={"among": 2})
+    patch = edit(small, tiny_pipe())
+    assert patch
+    assert set(patch.provenance["anchors"]) <= {"dog", "sun"}
+    assert patch.provenance["retained"] == ["dog", "sun", "boat"]
 
 
 @pytest.mark.parametrize("n", [1, 50, 320])
@@ -214,6 +241,11 @@ def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     assert [type(value) for value in operating_point("uce", VALIDATED).values()] == [float, int, bool]
     with pytest.raises(ValueError, match=r"best.csv has no row for rece; run"):
         operating_point("rece", VALIDATED)
+    with pytest.raises(FileNotFoundError, match=r"crowd_best.csv is missing"):
+        operating_point("uce", CROWD)
+    pd.DataFrame(rows | {"settings": ['{"ridge": 7.0}']}).to_csv(folder / "crowd_best.csv", index=False)
+    assert operating_point("uce", CROWD) == {"ridge": 7.0}
+    assert operating_point("uce", VALIDATED) == best
 
 
 @pytest.mark.parametrize("cases", [style_cases, capacity_cases])
@@ -221,6 +253,8 @@ def test_an_experiment_that_keeps_no_words_refuses_the_point_that_does(cases: Ca
     limits = (30,) if cases is style_cases else ()
     with pytest.raises(ValueError, match="names words to keep, which this experiment does not; take 'validated'"):
         cases(["uce"], [5], [0], *limits, point=WORDS)
+    with pytest.raises(ValueError, match="'chosen in a crowd, vocabulary kept' names words to keep"):
+        cases(["uce"], [5], [0], *limits, point=CROWD)
     (case,) = cases(["uce"], [5], [0], *limits, point=VALIDATED)
     assert case.settings == operating_point("uce", VALIDATED)
 

@@ -17,6 +17,7 @@ import torch
 
 from scapre.editing.erase import erase
 from scapre.editing.sequence import in_requests
+from scapre.experiments.behind import answers_behind
 from scapre.experiments.gating import gate_rows
 from scapre.files import write_text
 from scapre.maths.linalg import NEARLY_SAME
@@ -28,6 +29,7 @@ from scapre.paths import dit_folder, judge_folder, model_folder
 from scapre.pictures.evaluation import trial
 from scapre.pictures.judges import Judges, load_judges
 from scapre.text.embeddings import remember_prompts
+from scapre.text.gathering import nearest_names
 
 UNEDITED = "unedited"
 
@@ -54,7 +56,7 @@ class Case:
         pictures: a plan with a column ``side`` (``evaluation.plan_sides``); none: diagnostics only.
         settings: what differs from the method's defaults.
         options: more arguments of ``erase`` (anchors, seed), of ``in_requests`` (size, way, revoked) or of ``edit``
-            (part, gate).
+            (part, gate, among).
         labels: columns that say which case this is; they do not enter the key.
         model: ``EMOJI`` or ``DIT``.
     """
@@ -87,8 +89,10 @@ class Case:
         if patch := edit(self, pipe):
             found = {"seconds": perf_counter() - start, "processor": process_time() - used}
             found["moved"] = sum(int((weight != patch.original[name]).sum()) for name, weight in patch.changed.items())
-            drawn_by = "unet" if self.model == EMOJI else "transformer"
-            facts = pd.DataFrame(patch.table(drawn_by)).drop(columns="projection", errors="ignore").mean()
+            rows = patch.table("unet" if self.model == EMOJI else "transformer")
+            if not rows and not len(self.pictures):
+                rows = answers_behind(pipe, patch)
+            facts = pd.DataFrame(rows).drop(columns="projection", errors="ignore").mean()
             found |= {str(name): float(value) for name, value in facts.items()}
         if len(self.pictures):
             found |= trial(pipe, judges, patch, self.pictures)
@@ -120,11 +124,16 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
 
 
 def edit(case: Case, pipe: Any) -> Patch | None:
-    """Make the edit of a case; options ``part`` and ``gate``: see ``Patch.part``, ``gating.gate_rows``."""
+    """Make the edit of a case; options ``part`` and ``gate``: see ``Patch.part``, ``gating.gate_rows``.
+
+    The option ``among`` takes the anchors from so many of the first names to keep, the nearest each.
+    """
     if case.method == UNEDITED:
         return None
     chosen = {"templates": "sentences", "progress": False, **case.options, **case.settings}
-    part, gate = chosen.pop("part", None), chosen.pop("gate", None)
+    part, gate, among = (chosen.pop(name, None) for name in ("part", "gate", "among"))
+    if among is not None:
+        chosen["anchors"] = nearest_names(pipe, case.targets, case.retained[:among], chosen["templates"])
     make: Any = in_requests if "way" in chosen else erase
     patch = make(pipe, case.targets, retained=case.retained, method=case.method, **chosen)
     return gate_rows(pipe, patch, *gate) if gate else patch if part is None else patch.part(part)

@@ -26,7 +26,12 @@ from scapre.text.vocabulary import words_of
 PUBLISHED, MANY, VALIDATED = "published", "published for many", "validated"
 #: the validated settings, and the text encoder's own words to keep as well, which is how ours is used
 WORDS = "validated, vocabulary kept"
-POINTS = (PUBLISHED, MANY, VALIDATED, WORDS)
+#: the best of a sweep in a crowd with those words kept, which is how ours was chosen and is used
+CROWD = "chosen in a crowd, vocabulary kept"
+POINTS = (PUBLISHED, MANY, VALIDATED, WORDS, CROWD)
+KEEPING_WORDS = (WORDS, CROWD)
+#: tables of the validation sweep (notebook 09) with the best settings of each method
+BEST, BEST_IN_CROWD = "best", "crowd_best"
 BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
@@ -51,7 +56,8 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
         return {}
     if point == MANY:
         return dict(find_method(method).many)
-    path = data_folder() / "results" / "09_operating_points" / "best.csv"
+    name = BEST_IN_CROWD if point == CROWD else BEST
+    path = data_folder() / "results" / "09_operating_points" / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
     best = pd.read_csv(path).set_index("method")["settings"]
@@ -66,8 +72,8 @@ def without_words(method: str, point: str) -> dict[str, Any]:
     Raises:
         ValueError: a point that keeps the vocabulary.
     """
-    if point == WORDS:
-        raise ValueError(f"{WORDS!r} names words to keep, which this experiment does not; take {VALIDATED!r}")
+    if point in KEEPING_WORDS:
+        raise ValueError(f"{point!r} names words to keep, which this experiment does not; take {VALIDATED!r}")
     return operating_point(method, point)
 
 
@@ -89,21 +95,30 @@ def scaling_cases(
         sides = {"unlearn": targets, "preserve": named, "bystander": unnamed}
         # three runs give a single concept eighteen pictures
         pictures = plan_sides(sides, list(STYLES), [order, order + 50, order + 100][: 3 if n < HELD else 1], limit)
-        kept = kept_at(point, targets, [*mixed[n:-HELD], *validation])
+        concepts = [*mixed[n:-HELD], *validation]
+        kept = kept_at(point, targets, concepts)
         for method in methods:
             labels = {"method": method, "point": point, "n": n, "order": order}
-            cases.append(Case(method, targets, pictures, kept, operating_point(method, point), labels=labels))
+            settings, options = operating_point(method, point), anchored_at(method, point, concepts)
+            cases.append(Case(method, targets, pictures, kept, settings, options, labels))
     return cases
 
 
 def kept_at(point: str, targets: Sequence[str], kept: Sequence[str]) -> list[str]:
-    """Name what is to stay at an operating point: at ``WORDS`` the encoder's own words too, but for the targets.
+    """Name what is to stay at a point: at ``KEEPING_WORDS`` the encoder's own words too, but for the targets.
 
     The words are a list that nobody looked through: synonyms of the targets stay on it.
     """
-    words = own_words() if point == WORDS else []
+    words = own_words() if point in KEEPING_WORDS else []
     known = {*kept, *targets}
     return [*kept, *(word for word in words if word not in known)]
+
+
+def anchored_at(method: str, point: str, named: Sequence[str]) -> dict[str, int]:
+    """Where a method at an operating point takes the replacements it matches from: at ``CROWD`` the first of what is
+    kept, the named concepts alone. Among the encoder's words the nearest is mostly a part of the target's own name.
+    """
+    return {"among": len(named)} if point == CROWD and find_method(method).matches else {}
 
 
 @lru_cache(maxsize=1)

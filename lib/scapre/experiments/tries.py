@@ -11,8 +11,18 @@ import numpy as np
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.case import Case
-from scapre.experiments.cases import vocabulary
+from scapre.experiments.cases import PUBLISHED, anchored_at, kept_at, vocabulary
 from scapre.pictures.evaluation import plan_sides
+
+#: what is tried of a peer in a crowd while the encoder's vocabulary is kept, twelve settings as of every method; of
+#: EMCID's reading of what is missing the one that the other sweep found better
+WORDED: dict[str, dict[str, tuple[float, ...]]] = {
+    "emcid-closed": {
+        "as_released": (False,),
+        "blocks": (2, 11),
+        "retain_scale": (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0),
+    },
+}
 
 
 def validation_cases(
@@ -43,12 +53,17 @@ def validation_cases(
 
 
 def crowd_cases(
-    grids: Mapping[str, Mapping[str, Sequence[float]]], counts: Sequence[int], orders: Sequence[int], limit: int
+    grids: Mapping[str, Mapping[str, Sequence[float]]],
+    counts: Sequence[int],
+    orders: Sequence[int],
+    limit: int,
+    point: str = PUBLISHED,
 ) -> list[Case]:
     """Sweep the knobs at more targets than there are validation concepts; only validation concepts are drawn.
 
     Half of the validation concepts are among the targets, a quarter is named to keep and a quarter is left
-    unnamed; the other targets come from the rest and are not looked at. The label ``settings`` is JSON.
+    unnamed; the other targets come from the rest and are not looked at. The label ``settings`` is JSON; of ``point``
+    only what is kept and replaces targets counts (``cases.kept_at``, ``anchored_at``).
     """
     everything, cases = read_concepts("emoji")["name"].tolist(), []
     names, validation = vocabulary()
@@ -60,10 +75,12 @@ def crowd_cases(
         targets = drawn + others[: n - len(drawn)]
         sides = {"unlearn": drawn, "preserve": mixed[half : half + quarter], "bystander": unnamed}
         pictures = plan_sides(sides, list(STYLES), [order], limit)
-        kept = [name for name in everything if name not in {*targets, *unnamed}]
+        concepts = [name for name in everything if name not in {*targets, *unnamed}]
+        kept = kept_at(point, targets, concepts)
         for method, knobs in grids.items():
+            options = anchored_at(method, point, concepts)
             for values in product(*knobs.values()):
                 settings = dict(zip(knobs, values, strict=True))
                 labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
-                cases.append(Case(method, targets, pictures, kept, settings, labels=labels))
+                cases.append(Case(method, targets, pictures, kept, settings, options, labels))
     return cases
