@@ -14,6 +14,7 @@ from scapre.experiments.case import UNEDITED, Case, edit
 from scapre.experiments.cases import (
     BLANK,
     CROWD,
+    CROWD_WHOLE,
     MANY,
     VALIDATED,
     WORDS,
@@ -26,7 +27,7 @@ from scapre.experiments.cases import (
     vocabulary,
 )
 from scapre.experiments.styles import NO_STYLE, OTHER_STYLE, STYLE_WORD, style_cases, style_reach_cases
-from scapre.experiments.tries import WORDED, crowd_cases, validation_cases
+from scapre.experiments.tries import WORDED, crowd_cases, crowd_score, finalist_cases, validation_cases
 from scapre.methods.closed.names import CLOSED
 from scapre.methods.method import TRIES
 from scapre.methods.registry import METHODS, complete
@@ -104,6 +105,18 @@ def test_a_peer_is_tried_in_the_crowd_with_the_vocabulary_kept() -> None:
             assert case.pictures.equals(plain.pictures)
             assert set(own_words()) <= {*case.retained, *case.targets}
         assert sum(len(values) > 1 for values in knobs.values()) == 2
+
+
+def test_finalists_of_the_crowd_are_asked_again_with_their_settings() -> None:
+    tried = crowd_cases({"uce": {"ridge": (0.5, 2.0)}}, [100], [0, 1], 36)
+    sides = zip((0, 20, 10, 10), (100, 80, 90, 90), (100, 90, 80, 100), strict=True)
+    rows = [c.labels | {"unlearn": u, "preserve": p, "bystander": b} for c, (u, p, b) in zip(tried, sides, strict=True)]
+    scored = crowd_score(pd.DataFrame(rows)).set_index("settings")
+    assert scored.loc['{"ridge": 0.5}', "overall"] == pytest.approx((100 + 2 / (1 / 90 + 1 / 80)) / 2)
+    assert scored.loc['{"ridge": 2.0}', "overall"] == pytest.approx((80 + 90) / 2)
+    again = finalist_cases(scored.reset_index().nlargest(1, "overall"), [200], [0, 1], 36)
+    assert [case.settings for case in again] == [{"ridge": 0.5}] * 2
+    assert {len(case.targets) for case in again} == {200}
 
 
 def test_in_the_crowd_replacements_are_concepts_and_words_are_kept_beside_them() -> None:
@@ -243,8 +256,10 @@ def test_operating_points(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         operating_point("rece", VALIDATED)
     with pytest.raises(FileNotFoundError, match=r"crowd_best.csv is missing"):
         operating_point("uce", CROWD)
-    pd.DataFrame(rows | {"settings": ['{"ridge": 7.0}']}).to_csv(folder / "crowd_best.csv", index=False)
+    chosen = {"method": ["uce"] * 2, "point": [CROWD, CROWD_WHOLE], "settings": ['{"ridge": 7.0}', '{"ridge": 8.0}']}
+    pd.DataFrame(chosen).to_csv(folder / "crowd_best.csv", index=False)
     assert operating_point("uce", CROWD) == {"ridge": 7.0}
+    assert operating_point("uce", CROWD_WHOLE) == {"ridge": 8.0}
     assert operating_point("uce", VALIDATED) == best
 
 
@@ -253,7 +268,7 @@ def test_an_experiment_that_keeps_no_words_refuses_the_point_that_does(cases: Ca
     limits = (30,) if cases is style_cases else ()
     with pytest.raises(ValueError, match="names words to keep, which this experiment does not; take 'validated'"):
         cases(["uce"], [5], [0], *limits, point=WORDS)
-    with pytest.raises(ValueError, match="'chosen in a crowd, vocabulary kept' names words to keep"):
+    with pytest.raises(ValueError, match="'in a crowd, vocabulary kept' names words to keep"):
         cases(["uce"], [5], [0], *limits, point=CROWD)
     (case,) = cases(["uce"], [5], [0], *limits, point=VALIDATED)
     assert case.settings == operating_point("uce", VALIDATED)

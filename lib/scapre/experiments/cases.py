@@ -26,12 +26,12 @@ from scapre.text.vocabulary import words_of
 PUBLISHED, MANY, VALIDATED = "published", "published for many", "validated"
 #: the validated settings, and the text encoder's own words to keep as well, which is how ours is used
 WORDS = "validated, vocabulary kept"
-#: the best of a sweep in a crowd with those words kept, which is how ours was chosen and is used
-CROWD = "chosen in a crowd, vocabulary kept"
-POINTS = (PUBLISHED, MANY, VALIDATED, WORDS, CROWD)
-KEEPING_WORDS = (WORDS, CROWD)
-#: tables of the validation sweep (notebook 09) with the best settings of each method
-BEST, BEST_IN_CROWD = "best", "crowd_best"
+#: the best of a sweep in a crowd with those words kept, which is how ours was chosen and is used; the best of those
+#: that edit as many blocks of the text encoder as published
+CROWD, CROWD_WHOLE = "in a crowd, vocabulary kept", "in a crowd, all blocks, vocabulary kept"
+CHOSEN_IN_CROWD = (CROWD, CROWD_WHOLE)
+POINTS = (PUBLISHED, MANY, VALIDATED, WORDS, *CHOSEN_IN_CROWD)
+KEEPING_WORDS = (WORDS, *CHOSEN_IN_CROWD)
 BLANK = "blank anchors"
 GALLERY_STYLE = "fluent"
 HELD = 10  # concepts drawn to see what stays, once named to keep, once not named
@@ -56,11 +56,12 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
         return {}
     if point == MANY:
         return dict(find_method(method).many)
-    name = BEST_IN_CROWD if point == CROWD else BEST
-    path = data_folder() / "results" / "09_operating_points" / f"{name}.csv"
+    name = "crowd_best.csv" if point in CHOSEN_IN_CROWD else "best.csv"
+    path = data_folder() / "results" / "09_operating_points" / name
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
-    best = pd.read_csv(path).set_index("method")["settings"]
+    best = pd.read_csv(path)
+    best = (best[best["point"] == point] if "point" in best else best).set_index("method")["settings"]
     if method not in best:
         raise ValueError(f"{path.name} has no row for {method}; run `scapre run 09 --profile full` again")
     return json.loads(best[method])
@@ -115,10 +116,10 @@ def kept_at(point: str, targets: Sequence[str], kept: Sequence[str]) -> list[str
 
 
 def anchored_at(method: str, point: str, named: Sequence[str]) -> dict[str, int]:
-    """Where a method at an operating point takes the replacements it matches from: at ``CROWD`` the first of what is
-    kept, the named concepts alone. Among the encoder's words the nearest is mostly a part of the target's own name.
+    """Where a method takes the replacements it matches from: at ``CHOSEN_IN_CROWD`` the first of what is kept, the
+    named concepts alone. Among the encoder's words the nearest is mostly a part of the target's own name.
     """
-    return {"among": len(named)} if point == CROWD and find_method(method).matches else {}
+    return {"among": len(named)} if point in CHOSEN_IN_CROWD and find_method(method).matches else {}
 
 
 @lru_cache(maxsize=1)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 from scapre.concepts.emoji import STYLES
 from scapre.concepts.lists import read_concepts
 from scapre.experiments.case import Case
 from scapre.experiments.cases import PUBLISHED, anchored_at, kept_at, vocabulary
 from scapre.pictures.evaluation import plan_sides
+from scapre.pictures.metrics import overall
 
 #: what is tried of a peer in a crowd while the encoder's vocabulary is kept, twelve settings as of every method; of
 #: EMCID's reading of what is missing the one that the other sweep found better
@@ -83,4 +85,30 @@ def crowd_cases(
                 settings = dict(zip(knobs, values, strict=True))
                 labels = {"method": method, "settings": json.dumps(settings), "n": n, "order": order}
                 cases.append(Case(method, targets, pictures, kept, settings, options, labels))
+    return cases
+
+
+def crowd_score(table: pd.DataFrame) -> pd.DataFrame:
+    """Overall of a crowd's cases, what is kept being the weaker of the named and the unnamed; means over orders.
+
+    Args:
+        table: of ``run_sweep`` over ``crowd_cases``.
+
+    Returns:
+        columns ``method, settings, n, unlearn, preserve, bystander, overall``.
+    """
+    kept = table[["preserve", "bystander"]].min(axis=1)
+    scored = table.assign(overall=[overall(a, p) for a, p in zip(table["unlearn"], kept, strict=True)])
+    sides = ["unlearn", "preserve", "bystander", "overall"]
+    return scored.groupby(["method", "settings", "n"], sort=False)[sides].mean().reset_index()
+
+
+def finalist_cases(
+    scored: pd.DataFrame, counts: Sequence[int], orders: Sequence[int], limit: int, point: str = PUBLISHED
+) -> list[Case]:
+    """Ask the settings of some rows of ``crowd_score`` again, at other counts."""
+    cases = []
+    for method, settings in zip(scored["method"], scored["settings"], strict=True):
+        values = {knob: (value,) for knob, value in json.loads(settings).items()}
+        cases += crowd_cases({method: values}, counts, orders, limit, point)
     return cases
