@@ -60,8 +60,8 @@ def operating_point(method: str, point: str) -> dict[str, Any]:
     path = data_folder() / "results" / "09_operating_points" / name
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing; run `scapre run 09 --profile full` first")
-    best = pd.read_csv(path)
-    best = (best[best["point"] == point] if "point" in best else best).set_index("method")["settings"]
+    table = pd.read_csv(path)
+    best = (table[table["point"] == point] if "point" in table else table).set_index("method")["settings"]
     if method not in best:
         raise ValueError(f"{path.name} has no row for {method}; run `scapre run 09 --profile full` again")
     return json.loads(best[method])
