@@ -10,7 +10,8 @@ from pathlib import Path
 
 import nbformat
 
-CELLS, MEDIAN, LONGEST, KILOBYTES, WORDS_PER_LINE = 25, 8, 16, 900, 4
+#: the most kilobytes a notebook needs are those of fourteen rows of pictures (21)
+CELLS, MEDIAN, LONGEST, KILOBYTES, WORDS_PER_LINE = 25, 8, 16, 920, 4
 
 
 def complaints(path: Path) -> list[str]:
