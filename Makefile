@@ -6,7 +6,8 @@ SHELL := /bin/bash
 ENV := $(if $(CONDA_PREFIX),$(CONDA_PREFIX),.venv)
 BIN := $(ENV)/bin
 READY := $(ENV)/.scapre-ready
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+# three on two cores: while one waits for a kernel or a browser to come up, the others work
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 -q
 SEED := 1
 
 .PHONY: figures test all-tests unit shuffle thorough notebooks lint full card bench site

@@ -200,6 +200,7 @@ def table_of_colours(
         ax.text(sum(inside) / len(inside) + 0.5, len(table) + 0.12, group, ha="center", va="top", fontsize=SMALL)
         ax.axvline(inside[0], color="white", lw=8)
     ax.xaxis.labelpad = 20 if groups else 4
+    ax.grid(False)  # it would show through the empty cells
     ax.set_facecolor("white")
     ax.hlines(rules, *ax.get_xlim(), color=INK, lw=1)
     ax.tick_params(length=0)
