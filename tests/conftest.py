@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -78,6 +79,10 @@ def fresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     torch.manual_seed(0)
     yield
     torch.set_grad_enabled(True)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        left = pyplot.get_fignums()
+        pyplot.close("all")
+        assert not left, "a figure is left open, which the next test in this process would take for its own"
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.colors import to_hex
@@ -18,8 +19,10 @@ def test_a_strip_has_a_column_a_step_and_wants_targets_gone() -> None:
     ]
     table = pd.DataFrame(rows, columns=["method", "steps", "side", "concept", "seen", "right"])
     images = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 2, 2, 3)
-    axes = strip(images, table, "esd", title="a message").axes
+    figure = strip(images, table, "esd", title="a message")
+    axes = figure.axes
     assert [ax.get_xlabel() for ax in axes] == ["cat", "cat", "dog", "sun"]
     assert [to_hex(ax.xaxis.label.get_color()) for ax in axes] == [GOOD, BAD, GOOD, BAD]
     assert [int(ax.images[0].get_array().max()) for ax in axes] == [0, 2, 1, 3]
     assert [ax.get_title() for ax in axes[:2]] == ["unedited", "5 steps"]
+    plt.close(figure)

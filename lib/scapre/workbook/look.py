@@ -174,7 +174,7 @@ def whole_ticks(ax: Axes, x: Sequence[float], *, log: bool) -> None:
         return
     places = np.log(values) if log else values
     grid = ax.get_subplotspec()
-    room = (0.02 + 0.05 * (grid.get_gridspec().ncols if grid else 1)) * (places[-1] - places[0])
+    room = (0.02 + 0.055 * (grid.get_gridspec().ncols if grid else 1)) * (places[-1] - places[0])
     shown = [0]
     for i, place in enumerate(places):
         if place - places[shown[-1]] >= room:
