@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scapre.cli.options import Device, Type, Variant, load, meant, names
-from scapre.files import claim, claim_folder, replacing, write_text
+from scapre.files import claim, claim_folder, write_text
 from scapre.model.places import EMOJI
 from scapre.patch.places import check_form, find_patch
 from scapre.paths import repository
@@ -98,7 +98,7 @@ def ranks(
     from scapre.model.backbones import load_pipeline
     from scapre.patch.export import error_curve
     from scapre.workbook import figures
-    from scapre.workbook.look import message, theme
+    from scapre.workbook.look import theme, write_figure
 
     pipe = load_pipeline(EMOJI)
     parts = []
@@ -122,6 +122,5 @@ def ranks(
         ylabel="share of the edit that is lost",
         title=said,
     )
-    with replacing(picture) as partial:
-        drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
+    write_figure(drawn, picture)
     typer.echo(table.pivot_table("error", "rank", ["method", "form"]).to_string(float_format="%.1e"))

@@ -48,9 +48,9 @@ def stress(
     meant(model, device)
     from scapre.experiments.stress import report
     from scapre.experiments.stress.run import stress as ask
-    from scapre.files import replacing
     from scapre.patch.patch import Patch
     from scapre.pictures.judges import load_judges
+    from scapre.workbook.look import write_figure
 
     loaded = Patch.load(patch)
     if not loaded.changed:
@@ -60,8 +60,7 @@ def stress(
     found = report.summary(rows)
     for place, held in ((out / "rows.csv", rows), (table, found)):
         write_text(place, held.to_csv(index=False, float_format="%.2f", lineterminator="\n"))
-    with replacing(drawing) as partial:
-        report.figure(rows).savefig(partial, format="png")
+    write_figure(report.figure(rows), drawing)
     said = report.verdict(rows)
     write_text(words, said + "\n")
     typer.echo(found.to_string(index=False, float_format="%.0f", na_rep="–"))

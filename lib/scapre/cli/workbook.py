@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scapre.files import claim, replacing, write_text
+from scapre.files import claim, write_text
 from scapre.paths import data_folder, repository
 
 commands = typer.Typer()
@@ -50,15 +50,14 @@ def bench(
     import pandas as pd
 
     from scapre.editing.bench import COUNTS, benchmark
-    from scapre.workbook.look import message, theme
+    from scapre.workbook.look import theme, write_figure
     from scapre.workbook.verdicts import times
 
     table = pd.concat([benchmark(model, name, counts or COUNTS) for name in chosen], ignore_index=True)
     write_text(path, table.to_csv(index=False, float_format="%.3f"))
     theme()
     drawn = times(table, model, method)
-    with replacing(picture) as partial:
-        drawn.savefig(partial, format="png", metadata={"Software": None, "Title": message(drawn)})
+    write_figure(drawn, picture)
     typer.echo(table.to_string(index=False, float_format="%.2f"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from scapre.files import replacing
 
 WIDTH = 8.0  # inches; every figure of the workbook
 SMALL, HEAD = 9, 11.5  # points; nothing is written smaller, a figure's message is written in the larger one
@@ -121,6 +124,17 @@ def _filled(sizes: Sequence[float], room: float) -> list[int]:
 def message(figure: Figure) -> str:
     """Read a figure's message back, in one line; empty without one."""
     return " ".join(figure.get_suptitle().split())
+
+
+def write_figure(figure: Figure, path: Path, *, title: str = "") -> None:
+    """Write a figure as PNG, atomically, its message (else ``title``) as the file's title, and close it.
+
+    Raises:
+        WriteError: see ``files.replacing``.
+    """
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None, "Title": message(figure) or title})
+    plt.close(figure)
 
 
 def arm(method: object, point: object) -> str:

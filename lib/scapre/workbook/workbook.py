@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 
 from scapre.files import replacing, write_text
 from scapre.paths import repository
-from scapre.workbook.look import message, theme
+from scapre.workbook.look import theme, write_figure
 
 PACKAGES = ("scapre", "torch", "diffusers", "transformers", "matplotlib")
 
@@ -53,9 +52,7 @@ class Workbook:
         """Write ``figures/<notebook>/<name>.png``, its message as title in the file, and hand the figure back."""
         fig = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
         assert isinstance(fig, Figure)
-        with replacing(self.figure_folder / f"{name}.png") as partial:
-            fig.savefig(partial, format="png", metadata={"Software": None, "Title": message(fig) or name})
-        plt.close(fig)
+        write_figure(fig, self.figure_folder / f"{name}.png", title=name)
         return fig
 
     def table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
